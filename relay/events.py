@@ -47,6 +47,14 @@ class AudioAppended(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class TurnOpened(Event):
+    """The relay heard the caller begin: what is appended from now on belongs to this item. No wire has a frame for it;
+    it tells a cascade the id that was announced."""
+
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class CommitRequested(Event):
     """What was appended since the last commit is a turn."""
 
@@ -119,6 +127,8 @@ class CancelRequested(Event):
     reason: Literal["client_cancelled", "turn_detected"] = "client_cancelled"
     strict: bool = True
     """True: nothing to cancel is an error (OpenAI); False: it is not (AI SDK)."""
+    heard: tuple[str, int] | None = None
+    """The item that was being spoken, and the milliseconds of it that were heard."""
     request_id: str | None = None
     raw: bytes | None = None
 

@@ -159,6 +159,8 @@ class ResponseOptions:
     metadata: Mapping[str, str] | None = None
     out_of_band: bool = False
     """True: the answer does not enter the conversation and may run beside another one."""
+    verbatim: str | None = None
+    """Words to say as they are, where the model can (a greeting); `instructions` says the same to those that cannot."""
     input: tuple[Item, ...] | None = None
     """Items to answer instead of the conversation; an item of type item_reference names one of it by id."""
     extra: Mapping[str, Any] = field(default_factory=dict)

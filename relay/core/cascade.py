@@ -15,12 +15,14 @@ class Cascade:
     """One conversation with a composed model.
 
     Args:
+        session_id: unique; the ids of items and responses are made from it.
         settings: what the session starts with.
         input_format: what the transcriber takes (`AudioAppended` arrives in it, as bytes).
         output_format: what the synthesizer gives (`AudioProduced` leaves in it, as bytes).
     """
 
-    def __init__(self, settings: Settings, input_format: AudioFormat, output_format: AudioFormat) -> None:
+    def __init__(self, session_id: str, settings: Settings, input_format: AudioFormat, output_format: AudioFormat) -> None:
+        self.session_id = session_id
         self.settings = settings
         self.input_format = input_format
         self.output_format = output_format
