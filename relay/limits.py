@@ -141,6 +141,9 @@ interruption."""
 MAX_CLAUSE_CHARS: Final = 240
 """A sentence longer than this is spoken in pieces, so that the first audio need not wait for a full stop."""
 
+ONSET_SLACK_MS: Final = 1_000
+"""Audio kept between turns beyond the prefix padding: a detected start lies this far back at most."""
+
 # --- Conversation
 
 MAX_ITEMS: Final = 2_000
