@@ -152,6 +152,14 @@ class Unmapped(Event):
     raw: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Acknowledged(Event):
+    """A caller dialect has itself carried out what the caller asked for; goes back to the caller as it is."""
+
+    command: str
+    request_id: str | None = None
+
+
 # --- Happenings: model -> session -> caller -----------------------------------------------------------------
 
 

@@ -39,6 +39,12 @@ MAX_MESSAGES_PER_S: Final = 500
 MAX_JSON_DEPTH: Final = 64
 """Nesting of a JSON message. Tool schemas nest to about 20."""
 
+MAX_AI_SDK_FRAME_CHARS: Final = 4 * 1024 * 1024
+"""UTF-16 units of one frame to an AI SDK caller, which ends the conversation on a longer one."""
+
+MAX_OPEN_ITEMS: Final = 64
+"""Items of an answer that a dialect keeps state for at once; the oldest is forgotten first."""
+
 MAX_EVENT_ID_CHARS: Final = 512
 """Length of a caller's own event id (OpenAI Realtime: 512)."""
 
@@ -66,6 +72,12 @@ WRITE_DEADLINE_S: Final = 5.0
 """A peer that takes nothing for this long is aborted. A heartbeat does not free it: the ping waits in the same
 buffer."""
 
+TCP_USER_TIMEOUT_MS: Final = 10_000
+"""A peer that acknowledges nothing for this long is dropped by the kernel: the cable was pulled while we were sending."""
+
+MAX_PENDING_EVENTS: Final = 4_096
+"""Events that one event may cause inside a call before it counts as a fault of ours."""
+
 DIAL_HOLD_AUDIO_MS: Final = 15_000
 """Caller audio kept while the model's leg is being dialled; three times DIAL_DEADLINE_S."""
 
@@ -91,6 +103,9 @@ HANDSHAKE_DEADLINE_S: Final = 10.0
 
 CLOSE_DEADLINE_S: Final = 2.0
 """How long a closing handshake may take before the socket is aborted."""
+
+MODEL_GOODBYE_S: Final = 0.5
+"""How long a model may take for the closing handshake; within a second of the caller leaving its socket is gone."""
 
 IDLE_LIMIT_S: Final = 300.0
 """A session in which nobody speaks, types or is answered for this long is ended. Noise of an open microphone does
@@ -172,6 +187,24 @@ MAX_TOOL_OUTPUT_BYTES: Final = 256 * 1024
 MAX_PENDING_TOOLS: Final = 64
 """Calls that may wait for an answer at once in one session."""
 
+MAX_TOOL_CONNECTIONS: Final = 256
+"""Connections to one host of HTTP tools; further calls wait within their deadline, and other hosts are not affected."""
+
+MAX_TOOL_REFUSAL_CHARS: Final = 2_000
+"""What a model reads of the body when a tool refuses a call: enough to ask better."""
+
+MAX_MCP_TOOLS: Final = 256
+"""Tools taken from one MCP server; models lose their way with far fewer."""
+
+MCP_CONNECT_DEADLINE_S: Final = 10.0
+"""An MCP server has this long to start, shake hands and list its tools; the relay is not ready before."""
+
+MCP_STOP_DEADLINE_S: Final = 8.0
+"""An MCP server's process has this long to end: 2 s by itself, 2 s after SIGTERM, then it is killed."""
+
+MCP_RETRY_MAX_S: Final = 60.0
+"""The longest pause between attempts to connect a failing MCP server; they begin at once and double from 1 s."""
+
 # --- Tokens and admission
 
 TOKEN_MAX_LIFE_S: Final = 300
@@ -197,6 +230,13 @@ MINTS_PER_MINUTE: Final = 60
 
 MAX_SESSIONS: Final = 1_000
 """Sessions of one worker process; the next caller is told to come back."""
+
+MAX_HALF_OPEN: Final = 256
+"""Connections beyond the sessions that may be open at once: handshakes in progress and plain requests. The next one is
+refused before it costs anything."""
+
+RESERVED_FILES: Final = 64
+"""File descriptors kept free of sessions: logs, storage, engines, tools."""
 
 MAX_HEADER_BYTES: Final = 16 * 1024
 """One header line or the request line; subprotocols carry tokens of up to MAX_TOKEN_CHARS."""
