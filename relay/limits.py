@@ -190,8 +190,8 @@ MAX_PENDING_TOOLS: Final = 64
 MAX_TOOL_CONNECTIONS: Final = 256
 """Connections to one host of HTTP tools; further calls wait within their deadline, and other hosts are not affected."""
 
-MAX_TOOL_REFUSAL_CHARS: Final = 2_000
-"""What a model reads of the body when a tool refuses a call: enough to ask better."""
+MAX_TOOL_ERROR_CHARS: Final = 2_000
+"""What a model reads of a tool's complaint: enough to ask better."""
 
 MAX_MCP_TOOLS: Final = 256
 """Tools taken from one MCP server; models lose their way with far fewer."""
@@ -227,6 +227,22 @@ REVOCATION_POLL_S: Final = 0.5
 
 MINTS_PER_MINUTE: Final = 60
 """Tokens that one address may obtain at the browser's setup door in a minute."""
+
+MINT_ADDRESSES: Final = 10_000
+"""Addresses whose minting is counted at once; beyond it new addresses wait, since forgetting one would free it."""
+
+MAX_MINT_BODY_BYTES: Final = 128 * 1024
+"""Body of a request for a token: a session with long instructions and many tools is about 40 kB."""
+
+MAX_PINNED_BYTES: Final = 64 * 1024
+"""Session settings, as JSON, that a token may pin. What does not fit into MAX_TOKEN_CHARS is kept beside the replay
+store, and the token carries its hash."""
+
+MAX_PINNED_SESSIONS: Final = 4_096
+"""Different pinned sessions kept until their tokens expire: 256 MiB of disk when every one is as large as it may be."""
+
+STORE_WAIT_S: Final = 2.0
+"""How long a worker waits for another one's write to the token store before it answers 503."""
 
 MAX_SESSIONS: Final = 1_000
 """Sessions of one worker process; the next caller is told to come back."""
