@@ -114,6 +114,9 @@ not count as activity."""
 MAX_SESSION_S: Final = 3_600.0
 """The longest session (OpenAI Realtime: 60 minutes)."""
 
+MAX_CLOSE_REASON_BYTES: Final = 123
+"""Text of a close frame (RFC 6455 section 5.5: 125 bytes with the code)."""
+
 DRAIN_ANNOUNCE_S: Final = 1.0
 """After SIGTERM: how long /readyz says no before connections are refused, so that balancers notice."""
 

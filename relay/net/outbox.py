@@ -7,6 +7,7 @@ something waits in the queue, and `look` is called by the call's own tick.
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ class Outbox:
         self._bounds = bounds
         self._on_full = on_full
         self._queue: deque[Waiting] = deque()  # bounded by `bounds`: see send
-        self._draining = False
+        self._draining: asyncio.Task[None] | None = None
         self._closed = False
         self._taken_bytes = 0
         self._taken_at: float | None = None
@@ -79,9 +80,8 @@ class Outbox:
         if self._bounds.sheds:
             self._shed()
         self._gauge()
-        if not self._draining:
-            self._draining = True
-            spawn(self._drain(), name="outbox")
+        if self._draining is None:
+            self._draining = spawn(self._drain(), name="outbox")
 
     def flush(self, response_id: str) -> float:
         """Withdraw audio of this response that still waits; returns its milliseconds."""
@@ -100,10 +100,10 @@ class Outbox:
             self._taken_at = now
         return now - self._taken_at >= limits.WRITE_DEADLINE_S
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether everything has gone to the transport."""
-        return not self._queue
+    async def emptied(self) -> None:
+        """Wait until everything has gone to the transport, or the socket is gone."""
+        if self._draining is not None:
+            await asyncio.wait([self._draining])
 
     @property
     def overrun(self) -> bool:
@@ -131,7 +131,7 @@ class Outbox:
         except ConnectionError:  # the reading side reports the end
             self.close()
         finally:
-            self._draining = False
+            self._draining = None
 
     def _shed(self) -> None:
         """Drop the oldest audio beyond the bound; control messages stay, in order."""

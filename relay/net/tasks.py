@@ -42,11 +42,11 @@ def _done(task: asyncio.Task[Any]) -> None:
         return
     error = task.exception()
     if error is not None:
-        log.error("task failed", extra={"task": task.get_name(), "error": type(error).__name__, "place": _place(error)})
+        log.error("task failed", extra={"task": task.get_name(), "error": type(error).__name__, "place": place(error)})
 
 
-def _place(error: BaseException) -> str:
-    """File and line at which `error` was raised."""
+def place(error: BaseException) -> str:
+    """File and line at which `error` was raised; unlike its text this quotes nobody."""
     trace = error.__traceback__
     if trace is None:
         return "unknown"

@@ -84,6 +84,11 @@ class Wire:
         return not self._protocol._paused
 
     @property
+    def is_closing(self) -> bool:
+        """Whether the connection is closed or about to be."""
+        return self._transport.is_closing()
+
+    @property
     def taken_bytes(self) -> int:
         """What the peer's side has taken of `written_bytes`."""
         return self.written_bytes - self._transport.get_write_buffer_size()

@@ -1,0 +1,307 @@
+"""HOT PATH: one live session at the rim. What the core asks for is carried out here, without awaiting.
+
+A frame of the caller: `caller_said` → `dialect.decode` → `session.handle` → commands → the model leg's `send`.
+A frame of the model: the leg → `happened` → `session.handle` → commands → `dialect.encode` → the caller's outbox.
+Nothing on either way awaits; tools, judge, dialling and closing run beside it and come back as events.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+from relay import commands, limits
+from relay.core.session import Plan, Session
+from relay.dialects.base import Binary, CallerDialect
+from relay.errors import CloseReason, ModelError
+from relay.events import (
+    AudioAppended,
+    AudioProduced,
+    Event,
+    LegClosed,
+    LegOpened,
+    Rejected,
+)
+from relay.net.alarm import Alarm
+from relay.net.notes import Notes
+from relay.net.outbox import CALLER_BOUNDS, Outbox
+from relay.net.pace import Pace
+from relay.net.parts import ModelLeg, Sink, SpeechJudge, Tools
+from relay.net.tasks import place, spawn
+from relay.net.turnstile import Turnstile
+from relay.net.upstream import close_code
+from relay.net.wire import BINARY, PONG, TEXT, Wire
+
+log = logging.getLogger("relay.call")
+
+UNSENDABLE_CODES = frozenset({1004, 1005, 1006, 1015})
+"""RFC 6455 section 7.4.1: reserved, must not stand in a close frame."""
+
+class Call:
+    """One caller, one session, one model leg; must be made inside the running loop.
+
+    Args:
+        socket: the caller's, after the handshake.
+        dialect: what the caller speaks.
+        plan: the session's.
+        same_dialect: the model speaks the caller's dialect: audio passes as the bytes it came in.
+        judge: None: the gate alone decides what is speech.
+        tools: runs server tools.
+        agent_tools: the names under which `tools` knows those of this call's agent.
+    """
+
+    def __init__(
+        self, socket: web.WebSocketResponse[bool], dialect: CallerDialect, plan: Plan, same_dialect: bool,
+        judge: SpeechJudge | None, tools: Tools | None, agent_tools: Sequence[str] = (),
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self.plan = plan
+        self.reason: CloseReason | None = None
+        """Why the call ended; None while it lives."""
+        self._clock = loop.time
+        self._session = Session(plan)
+        self._dialect, self._decode, self._encode = dialect, dialect.decode, dialect.encode
+        self._same = same_dialect
+        self._socket = socket
+        self._wire = Wire(socket)
+        self.outbox = Outbox(self._wire, CALLER_BOUNDS, self._caller_full)
+        self._judge, self._tools, self._agent_tools = judge, tools, agent_tools
+        self._leg: ModelLeg | None = None
+        self._gone = asyncio.Event()
+        self._pace = Pace(self._clock())
+        self._notes = Notes(plan.settings)
+        self._running: dict[str, asyncio.Task[None]] = {}  # bounded by limits.MAX_PENDING_TOOLS in the session
+        self._turnstile: Turnstile[Event | None] = Turnstile(self._step)
+        self._alarm = Alarm(lambda: self._guarded(None))
+        self._dialling: asyncio.Task[None] | None = None
+        self._farewell: asyncio.Task[None] | None = None
+        self._ticker: asyncio.TimerHandle | None = None
+        self._do: dict[type[commands.Command], Callable[[Any], None]] = {
+            commands.ToCaller: self._to_caller,
+            commands.ToModel: self._to_model,
+            commands.FlushCaller: self._flush_caller,
+            commands.Judge: self._ask_judge,
+            commands.RunTool: self._run_tool,
+            commands.StopTool: self._stop_tool,
+            commands.Close: lambda command: self.end(command.reason, command.detail),
+            commands.Count: lambda command: None,
+        }
+
+    # --- life
+
+    async def run(self, connect: Callable[[Sink], Awaitable[ModelLeg]]) -> None:
+        """Carry the conversation until it ends; everything of it is released on return.
+
+        Args:
+            connect: opens the model's leg; raises `ModelError`. Runs while the caller is already being read.
+        """
+        if self._judge is not None:
+            self._judge.open(self.plan.session_id, self.happened)
+        self._tick()
+        try:
+            for command in self._session.start(self._clock()):
+                self._do[type(command)](command)
+            if self.reason is None:
+                self._dialling = spawn(self._dial(connect), name="dial")
+                self._alarm.set(self._session.deadline())
+            await self._read()
+        except Exception as error:
+            self._failed(error)
+        finally:
+            self.end(CloseReason.CALLER_LEFT)
+            if self._ticker is not None:
+                self._ticker.cancel()
+            if self._farewell is not None:
+                await asyncio.wait([self._farewell])
+            self.outbox.close()
+            self._wire.abort()
+
+    def end(self, reason: CloseReason, detail: str = "") -> None:
+        """End the call now, once: last words, release of all that is not the caller's socket, then the close frame."""
+        if self.reason is not None:
+            return
+        self.reason = reason
+        self._gone.set()
+        for frame in self._dialect.farewell(reason, detail):
+            self.outbox.send(frame)
+        self._alarm.set(None)
+        if self._dialling is not None:
+            self._dialling.cancel()
+        if self._leg is not None:
+            self._leg.close()
+        if self._judge is not None:
+            self._judge.close(self.plan.session_id)
+        for task in self._running.values():
+            task.cancel()
+        self._farewell = spawn(self._hang_up(reason, detail), name="farewell")
+        log.info("call ended", extra={"session": self.plan.session_id, "reason": reason.code})
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a turn is in progress."""
+        return self._notes.is_busy
+
+    async def _dial(self, connect: Callable[[Sink], Awaitable[ModelLeg]]) -> None:
+        try:
+            leg = await connect(self.happened)
+        except ModelError as error:
+            self.happened(LegClosed("model", 1006, str(error)))
+            return
+        self._leg = leg
+        self._set_formats()
+        self.happened(LegOpened("model"))
+        if self.reason is None:
+            leg.start()
+
+    async def _read(self) -> None:
+        receive = self._socket.receive
+        while True:
+            message = await receive()
+            kind = message.type
+            if kind is WSMsgType.TEXT or kind is WSMsgType.BINARY:
+                if stall_s := self.caller_said(message.data, kind is WSMsgType.BINARY):
+                    await self._stall(stall_s)
+            elif kind is WSMsgType.PING:
+                self.outbox.send(message.data, opcode=PONG)
+                if stall_s := self._pace.message(self._clock()):
+                    await self._stall(stall_s)
+            elif kind is not WSMsgType.PONG:
+                break
+        self.happened(LegClosed("caller", close_code(message, self._socket.close_code)))
+
+    async def _stall(self, seconds: float) -> None:
+        """Read nothing for a while, so that the kernel slows the caller down; but notice when it leaves."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._gone.wait()
+
+    async def _hang_up(self, reason: CloseReason, detail: str) -> None:
+        """Close the caller's socket within limits.CLOSE_DEADLINE_S of everything being sent or given up."""
+        if reason.ws_code in UNSENDABLE_CODES:
+            self._wire.abort()
+            return
+        text = (detail or reason.text).encode()[:limits.MAX_CLOSE_REASON_BYTES].decode("utf-8", "ignore")
+        try:
+            async with asyncio.timeout(limits.CLOSE_DEADLINE_S):
+                await self.outbox.emptied()
+                await self._socket.close(code=reason.ws_code, message=text.encode())
+        except (TimeoutError, ConnectionError):
+            self._wire.abort()
+
+    # --- events
+
+    def caller_said(self, frame: bytes, binary: bool) -> float:
+        """A frame of the caller. Returns for how many seconds it should not be read from."""
+        now = self._clock()
+        pace = self._pace
+        stall_s = pace.message(now)
+        if stall_s and pace.is_too_fast(now):
+            self.end(CloseReason.TOO_FAST)
+        if self.reason is not None:
+            return 0.0
+        for event in self._decode(frame, binary=binary):
+            kind = type(event)
+            if kind is AudioAppended:
+                pace.audio(event.audio)  # type: ignore[attr-defined]
+            elif kind is Rejected and pace.is_too_bad(now):
+                self.end(CloseReason.BAD_FRAME)
+                return 0.0
+            self.happened(event)
+        return stall_s
+
+    def happened(self, event: Event) -> None:
+        """Something happened, on either leg or in the world."""
+        if self.reason is None:
+            self._guarded(event)
+
+    def _guarded(self, event: Event | None) -> None:
+        """Take an event, or the session's deadline (None); a fault of ours ends this call and no other."""
+        try:
+            self._turnstile.add(event)
+        except Exception as error:
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        log.error("call failed", extra={"session": self.plan.session_id, "error": type(error).__name__,
+                                        "place": place(error)})
+        self.end(CloseReason.INTERNAL)
+
+    def _step(self, event: Event | None) -> None:
+        session, do, now = self._session, self._do, self._clock()
+        for command in session.wake(now) if event is None else session.handle(event, now):
+            do[type(command)](command)
+        if self.reason is None:
+            self._alarm.set(session.deadline())
+
+    def _tick(self) -> None:
+        """Look after both legs every limits.TICK_S."""
+        now = self._clock()
+        if self.outbox.look(now):
+            self.end(CloseReason.CALLER_STALLED)
+            self._wire.abort()  # also when the call has ended: a farewell that nobody takes
+        elif self.outbox.overrun:
+            self.end(CloseReason.SLOW_CALLER)
+        elif self._leg is not None and self.reason is None:
+            self._leg.look(now)
+        if self._wire.is_closing:
+            self._gone.set()
+        self._ticker = asyncio.get_running_loop().call_later(limits.TICK_S, self._tick)
+
+    # --- commands
+
+    def _to_caller(self, command: commands.ToCaller) -> None:
+        event = command.event
+        if type(event) is AudioProduced:
+            audio = event.audio
+            size = len(audio) * 0.75 if type(audio) is str else len(audio)
+            audio_ms = size / self._notes.output_bytes_per_ms
+            if self._same and event.raw is not None:
+                self.outbox.send(event.raw, audio_ms=audio_ms, response_id=event.response_id)
+                return
+            for frame in self._encode(event):
+                self.outbox.send(frame, opcode=BINARY if type(frame) is Binary else TEXT, audio_ms=audio_ms,
+                                 response_id=event.response_id)
+            return
+        if self._notes.take(event):
+            self._set_formats()
+        if self.plan.transparent and (raw := getattr(event, "raw", None)) is not None:
+            self.outbox.send(raw)
+            return
+        for frame in self._encode(event):
+            self.outbox.send(frame, opcode=BINARY if type(frame) is Binary else TEXT)
+
+    def _to_model(self, command: commands.ToModel) -> None:
+        if self._leg is not None:
+            self._leg.send(command.event)
+
+    def _flush_caller(self, command: commands.FlushCaller) -> None:
+        self.outbox.flush(command.response_id)
+
+    def _ask_judge(self, command: commands.Judge) -> None:
+        if self._judge is not None:
+            self._judge.submit(self.plan.session_id, command.first_window, command.windows, command.fresh)
+
+    def _run_tool(self, command: commands.RunTool) -> None:
+        if self._tools is None:
+            return
+        task = self._tools.run(command.call_id, command.name, command.arguments, self.happened, self._agent_tools)
+        self._running[command.call_id] = task
+        task.add_done_callback(lambda _: self._running.pop(command.call_id, None))
+
+    def _stop_tool(self, command: commands.StopTool) -> None:
+        if task := self._running.get(command.call_id):
+            task.cancel()
+
+    def _set_formats(self) -> None:
+        self._pace.listen_to(self._notes.input_format)
+        if self._leg is not None:
+            self._leg.audio_format = self.plan.model_input or self._notes.input_format
+
+    def _caller_full(self, full: bool) -> None:
+        if self._leg is not None:
+            self._leg.pause(full)
