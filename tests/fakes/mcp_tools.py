@@ -11,6 +11,8 @@ from mcp.server.mcpserver.exceptions import ToolError
 def build(name: str = "fake") -> MCPServer:
     """The server, for either transport."""
     server = MCPServer(name)
+    waiting: list[int] = []
+    complete = anyio.Event()
 
     @server.tool()
     def add(a: int, b: int) -> int:
@@ -21,8 +23,9 @@ def build(name: str = "fake") -> MCPServer:
     async def meet(party: int) -> str:
         """Answers only when as many calls as `party` says are running at once."""
         waiting.append(party)
-        while len(waiting) < party:
-            await anyio.sleep(0.001)
+        if len(waiting) == party:
+            complete.set()
+        await complete.wait()
         return "met"
 
     @server.tool()
@@ -58,8 +61,6 @@ def build(name: str = "fake") -> MCPServer:
 
     return server
 
-
-waiting: list[int] = []
 
 if __name__ == "__main__":
     print("a line on standard error with", os.environ.get("FAKE_TOKEN"), file=sys.stderr)

@@ -17,8 +17,9 @@ CANARY = "Bearer canary-5f1c"
 
 async def echo(request: web.Request) -> web.Response:
     body = await request.json() if request.can_read_body else None
+    key = request.headers.get("X-Key")
     return web.json_response(
-        {"method": request.method, "query": list(request.query.items()), "body": body, "key": request.headers.get("X-Key")}
+        {"method": request.method, "query": list(request.query.items()), "body": body, "key": key}
     )
 
 

@@ -30,14 +30,23 @@ def runner(loop):
     runner = ToolRunner(
         Config.model_validate({
             "tools": {"add": {"url": "http://127.0.0.1:1/"}},
-            "mcp": {"one": FAKE_SERVER | {"deadline_s": 0.2}, "two": FAKE_SERVER | {"allow": ["add"]}},
+            "mcp": {"one": FAKE_SERVER, "two": FAKE_SERVER | {"allow": ["add", "hang"], "deadline_s": 0.2}},
         }),
         {},
     )
     loop.run(runner.start())
-    runner.tools_of(AGENT)
+    offered(loop, runner)
     yield runner
     loop.run(runner.stop())
+
+
+def offered(loop, runner, agent=AGENT) -> list[str]:
+    """Names of what an agent is offered."""
+
+    async def run():
+        return [tool.name for tool in runner.tools_of(agent)]
+
+    return loop.run(run())
 
 
 def answer(loop, runner, name, arguments="{}", agent=AGENT) -> ToolAnswered:
@@ -57,36 +66,38 @@ def error_of(answered: ToolAnswered) -> str:
     return json.loads(answered.output)["error"]
 
 
-def test_name_that_is_taken_gets_the_servers_name_in_front(runner):
-    names = [tool.name for tool in runner.tools_of(AGENT)]
-    assert names == ["add", "one_add", "meet", "hang", "huge", "leak", "fail", "pid", "crash", "two_add"]
+def test_name_that_is_taken_gets_the_servers_name_in_front(loop, runner):
+    own = ["meet", "hang", "huge", "leak", "fail", "pid", "crash"]
+    assert offered(loop, runner) == ["add", "one_add", *own, "two_add", "two_hang"]
 
 
-def test_name_keeps_its_meaning_when_another_server_goes(runner):
+def test_name_keeps_its_meaning_when_another_server_goes(loop, runner):
     agent = ("mcp:one", "mcp:two")
-    before = [tool.name for tool in runner.tools_of(agent)]
+    before = offered(loop, runner, agent)
     one = runner._servers["one"]
     tools, one.tools = one.tools, ()
     try:
-        assert [tool.name for tool in runner.tools_of(agent)] == ["two_add"]
+        assert offered(loop, runner, agent) == ["two_add", "two_hang"]
     finally:
         one.tools = tools
-    assert [tool.name for tool in runner.tools_of(agent)] == before
+    assert offered(loop, runner, agent) == before
 
 
-def test_tool_left_without_a_free_name_is_not_offered(runner, caplog):
+def test_tool_left_without_a_free_name_is_not_offered(loop, runner, caplog):
     two = runner._servers["two"]
     tools, two.tools = two.tools, (Tool("a.b"), Tool("a/b"), Tool("a:b"))
     try:
-        assert [tool.name for tool in runner.tools_of(("mcp:two",))] == ["a_b", "two_a_b"]
+        assert offered(loop, runner, ("mcp:two",)) == ["a_b", "two_a_b"]
     finally:
         two.tools = tools
     assert "its name is taken" in caplog.text
 
 
-def test_deadlines_come_from_the_configuration(runner):
-    assert runner.deadlines_of(("add", "mcp:two")) == {"add": limits.TOOL_DEADLINE_S, "two_add": limits.TOOL_DEADLINE_S}
-    assert runner.deadlines_of(("mcp:one",))["hang"] == 0.2
+def test_deadlines_come_from_the_configuration(loop, runner):
+    async def run():
+        return runner.deadlines_of(("add", "mcp:two"))
+
+    assert loop.run(run()) == {"add": limits.TOOL_DEADLINE_S, "two_add": 0.2, "hang": 0.2}
 
 
 def test_answer_carries_the_call_id(loop, runner):
@@ -117,7 +128,7 @@ def test_cancelled_call_is_not_answered(loop, runner):
 
 
 def test_hanging_tool_is_answered_at_its_deadline(loop, runner):
-    assert error_of(answer(loop, runner, "hang")) == "The tool did not answer within 0.2 seconds."
+    assert error_of(answer(loop, runner, "two_hang")) == "The tool did not answer within 0.2 seconds."
 
 
 def test_crashing_server_is_answered_for(loop, runner):
@@ -133,7 +144,8 @@ def test_huge_output_is_cut(loop, runner):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [("{", "not valid JSON"), ("[1]", "not a JSON object"), ('"x"', "not a JSON object"), ("[" * 10_000, "not valid JSON")],
+    [("{", "not valid JSON"), ("[1]", "not a JSON object"), ('"x"', "not a JSON object"), ("[" * 9_999, "not valid")],
+    ids=["broken", "list", "text", "deep"],
 )
 def test_arguments_that_are_no_json_object_are_told(loop, runner, arguments, message):
     assert message in error_of(answer(loop, runner, "two_add", arguments))
@@ -168,7 +180,7 @@ def test_call_in_flight_when_the_runner_stops_is_answered(loop):
     async def run():
         runner = ToolRunner(Config.model_validate({"mcp": {"one": FAKE_SERVER}}), {})
         await runner.start()
-        runner.tools_of(("mcp:one",))
+        runner.tools_of(("mcp:one",))  # as every session does first
         answers = []
         call = runner.run("call_1", "hang", "{}", answers.append, ("mcp:one",))
         await asyncio.sleep(0.01)
