@@ -33,7 +33,8 @@ export function callFault({ stage, status, code, message }) {
     return fault("The connection was not opened", "The relay gave a token but no socket: "
       + "is a proxy in between that does not pass WebSockets, or is the public_url wrong?");
   }
-  if (code === 1000 && !message) return null;
+  if (stage === "page") return fault("Something failed in this page", "Reload it and try again.");
+  if (stage === "stopped" || (code === 1000 && !message)) return null;
   const why = {
     1000: ["The session is over", ""],
     1001: ["The session is over", "Start a new one to go on."],

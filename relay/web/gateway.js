@@ -9,7 +9,10 @@ const READY_WITHIN_MS = 30_000;
 /** Microphone audio is dropped while more than this waits in the browser: late speech is worse than a gap. */
 const MAX_BUFFERED_BYTES = 512 * 1024;
 
-/** Why there is no call. `stage`: "unreachable", "refused" (with `status`), "socket" (never opened), "ended". */
+/**
+ * Why there is no call. `stage`: "unreachable", "refused" (with `status`), "socket" (never opened), "ended" (with `code`),
+ * "stopped" (by the user), "page" (an error of ours).
+ */
 export class CallFailed extends Error {
   constructor(stage, { message = "", status = 0, code = 0 } = {}) {
     super(message);

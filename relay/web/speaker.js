@@ -35,7 +35,7 @@ export class Speaker {
    *   sample as rendered, less what the output device still had in its buffer
    */
   flush() {
-    if (!this.node) return Promise.resolve([]);
+    if (this.context?.state !== "running") return Promise.resolve([]); // nothing is heard, nobody would answer
     return new Promise((resolve) => {
       this.flushes.set(++this.flushCount, resolve);
       this.node.port.postMessage({ flush: this.flushCount });

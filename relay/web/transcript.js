@@ -20,7 +20,7 @@ export class Transcript {
     switch (event.type) {
       case "speech-started":
         // Noise that never became a turn leaves nothing behind.
-        this.#drop((entry) => entry.kind === "user" && entry.state === "hearing");
+        this.#drop((entry) => entry.state === "hearing" && !entry.committed);
         if (event.itemId) this.#user(event.itemId, at);
         break;
       case "audio-committed":
@@ -62,6 +62,15 @@ export class Transcript {
       case "custom":
         if (event.rawType === "warning") this.note(event.raw?.message ?? event.message ?? "The relay warns.", at, "warn");
         break;
+    }
+  }
+
+  /** The call is over: nothing more will come of what is still open. */
+  ended() {
+    this.#drop((entry) => entry.state === "hearing" && !entry.committed);
+    for (const entry of this.entries) {
+      if (entry.state === "hearing" || entry.state === "interim") this.#change(entry, { state: "final" });
+      if (entry.state === "speaking") this.#change(entry, { state: "done" });
     }
   }
 
