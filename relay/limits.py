@@ -159,9 +159,6 @@ interruption."""
 MAX_CLAUSE_CHARS: Final = 240
 """A sentence longer than this is spoken in pieces, so that the first audio need not wait for a full stop."""
 
-ONSET_SLACK_MS: Final = 1_000
-"""Audio kept between turns beyond the prefix padding: a detected start lies this far back at most."""
-
 # --- Conversation
 
 MAX_ITEMS: Final = 2_000
@@ -260,6 +257,9 @@ RESERVED_FILES: Final = 64
 MAX_HEADER_BYTES: Final = 16 * 1024
 """One header line or the request line; subprotocols carry tokens of up to MAX_TOKEN_CHARS."""
 
+MAX_LOG_VALUE_CHARS: Final = 500
+"""One field of a log line; more is cut."""
+
 # --- Speech judge and engines
 
 JUDGE_TICK_S: Final = 0.008
@@ -267,6 +267,13 @@ JUDGE_TICK_S: Final = 0.008
 
 JUDGE_BACKLOG_WINDOWS: Final = 4_096
 """Windows that may wait for the judge; beyond it the gate alone decides, and says so."""
+
+JUDGE_SHARE_WINDOWS: Final = 32
+"""Windows of one caller that the judge takes even when its backlog is full of another one's recording: one second."""
+
+HEARING_BACKLOG_WINDOWS: Final = 2_048
+"""Windows of one caller that may be undecided; beyond it the gate decides the oldest. A clip of MAX_AUDIO_BURST_S given
+as one message is 1,875."""
 
 ENGINE_QUEUE_S: Final = 120.0
 """Audio of a turn that may wait for a free local recognizer."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import binascii
 from collections import deque
 
-from relay import limits
 from relay.audio.convert import Converter
 from relay.core.hearing import Hearing, JudgeNeeded, Offset, Onset
 from relay.nouns import PCM16K, AudioFormat, TurnDetection
@@ -180,5 +179,5 @@ class Ears:
         """Between turns: keep the padding and what is not decided yet."""
         if self._hearing is None or self.detection is None:
             return
-        keep_ms = self.detection.prefix_padding_ms + limits.ONSET_SLACK_MS
-        self._queue.take_until(self._hearing_base_ms + self._hearing.decided_ms - keep_ms)
+        kept_from_ms = self._hearing.decided_ms - self.detection.prefix_padding_ms
+        self._queue.take_until(self._hearing_base_ms + kept_from_ms)

@@ -1,52 +1,36 @@
-"""One conversation: a caller leg, a model leg and the state between them. Pure: no I/O, no clock."""
+"""One conversation: a caller leg, a model leg and the state between them. Pure: no I/O, no clock.
+
+`Session` takes every event to the part that it concerns: `Floor` (the caller's audio and whose turn it is), `Answers`
+(responses and tool calls), `Delivery` (what reaches the caller). It opens and ends the session and keeps its settings.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import fields, replace
+from typing import Any
 
+from relay import events as e
 from relay import limits
-from relay.commands import Command
-from relay.events import Event
-from relay.nouns import AudioFormat, Settings, Tool
+from relay.audio.convert import Converter
+from relay.commands import Close, Command, ToCaller, ToModel
+from relay.core.aliases import Aliases
+from relay.core.answers import Answers
+from relay.core.context import Context
+from relay.core.ears import samples_of
+from relay.core.floor import Floor
+from relay.core.plan import Plan
+from relay.core.turns import State, Trigger
+from relay.errors import CloseReason
+from relay.nouns import Fault, Item, ResponseOptions, Settings, TurnDetection
 
+__all__ = ["Plan", "Session"]
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Everything a session has to know before it starts."""
-
-    session_id: str
-    """`sess_…`, unique."""
-    settings: Settings
-    """Where the caller starts from: defaults, then the agent's, then the token's."""
-    pinned: frozenset[str] = frozenset()
-    """Names of `Settings` fields that the caller cannot change; trying is answered with a `Warned`."""
-    server_tools: tuple[Tool, ...] = ()
-    """Tools that the relay runs itself (`RunTool`)."""
-    show_tools: bool = True
-    """Whether the caller sees the server tools and their calls."""
-    tool_deadlines_s: Mapping[str, float] = field(default_factory=dict)
-    """Tool name to seconds, where it differs from limits.TOOL_DEADLINE_S."""
-    model_input: AudioFormat | None = None
-    """What the model takes; None: whatever the caller sends, untouched."""
-    model_output: AudioFormat | None = None
-    """What the model gives; None: what the caller asked for."""
-    relay_turns: bool = True
-    """Who detects turns: True: the relay (always so in front of a cascade); False: the model."""
-    judged: bool = True
-    """Whether a speech judge answers `Judge`; False: the gate alone decides."""
-    composed: bool = False
-    """The model is a `Cascade`: it is open as soon as its leg is, and a second truncation of an item refines the first."""
-    transparent: bool = False
-    """Both legs speak the same dialect, and nothing is pinned or hidden: frames may pass as they are."""
-    waits_for_settings: bool = False
-    """The caller's first settings are part of opening (AI SDK)."""
-    model_voices: tuple[str, ...] = ()
-    """Voices the model has; () means not known. Another one is named in a warning."""
-    greeting: str | None = None
-    """Said by the model as soon as the session is open."""
-    max_session_s: float = limits.MAX_SESSION_S
-    idle_limit_s: float = limits.IDLE_LIMIT_S
+WAITS_TO_OPEN = (
+    e.AudioAppended, e.CommitRequested, e.ClearRequested, e.ItemCreateRequested, e.ItemTruncateRequested,
+    e.ItemDeleteRequested, e.ItemRetrieveRequested, e.ResponseRequested, e.CancelRequested, e.Unmapped,
+)  # fmt: skip
+"""What the caller may say before the model can be asked: kept, in order, and done when the session opens."""
 
 
 class Session:
@@ -58,19 +42,415 @@ class Session:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
+        self.context = Context(plan)
+        self.floor = Floor(self.context)
+        self.answers = Answers(self.context, self.floor.turns, self.floor.take)
+        self.floor.answers = self.answers
+        self._aliases = Aliases(not plan.composed and plan.relay_turns)
+        self._held: list[e.Event] = []
+        self._held_ms = 0.0
+        self._model_session: e.SessionOpened | None = None
+        self._model_ready = False
+        self._has_settings = not plan.waits_for_settings
+        self._quiet_applies = 0
+        self._spoke = False
+        self._on: dict[type[e.Event], Callable[[Any], None]] = {
+            # requests
+            e.SettingsRequested: self._settings_requested,
+            e.AudioAppended: self._audio_appended,
+            e.CommitRequested: self.floor.committed_by_hand,
+            e.ClearRequested: self.floor.cleared,
+            e.ItemCreateRequested: self._item_create_requested,
+            e.ItemTruncateRequested: self._truncate_requested,
+            e.ItemDeleteRequested: self._to_model,
+            e.ItemRetrieveRequested: self._to_model,
+            e.ResponseRequested: self._response_requested,
+            e.CancelRequested: self._cancel_requested,
+            e.Rejected: self._rejected,
+            e.Unmapped: self._unmapped,
+            # happenings
+            e.SessionOpened: self._model_opened,
+            e.SettingsApplied: self._settings_applied,
+            e.SpeechStarted: self._model_heard,
+            e.SpeechStopped: self._model_heard,
+            e.IdleTimedOut: self._to_caller,
+            e.AudioCommitted: self._audio_committed,
+            e.AudioCleared: self._to_caller,
+            e.ItemAdded: self._item_placed,
+            e.ItemFinished: self._item_placed,
+            e.ItemRetrieved: self._item_retrieved,
+            e.ItemTruncated: self._to_caller,
+            e.ItemDeleted: self._to_caller,
+            e.InputTranscribed: self._to_caller,
+            e.TranscriptionFailed: self._to_caller,
+            e.ResponseStarted: self.answers.started,
+            e.OutputItemStarted: self._output_item,
+            e.AudioProduced: self._audio_produced,
+            e.TranscriptProduced: self._words_produced,
+            e.TextProduced: self._words_produced,
+            e.ToolArgumentsProduced: self.answers.arguments,
+            e.ToolCalled: self.answers.called,
+            e.OutputItemFinished: self._output_item_finished,
+            e.ResponseFinished: self.answers.finished,
+            e.Warned: self._to_caller,
+            e.Failed: self._failed,
+            # reports
+            e.LegOpened: self._leg_opened,
+            e.LegClosed: self._leg_closed,
+            e.SpeechJudged: self._judged,
+            e.ToolAnswered: self.answers.returned,
+        }
+
+    # --- what the rim calls
 
     def start(self, now: float) -> list[Command]:
         """Begin. The model's leg is being dialled from now on; what is meant for it is held until `LegOpened`."""
-        raise NotImplementedError
+        context = self.context
+        context.now = context.active_at = now
+        context.timers.set("max", now + self.plan.max_session_s)
+        context.timers.set("idle", now + self.plan.idle_limit_s)
+        if not self._has_settings:
+            context.timers.set("setup", now + limits.SETUP_DEADLINE_S)
+        return self._taken()
 
-    def handle(self, event: Event, now: float) -> list[Command]:
+    def handle(self, event: e.Event, now: float) -> list[Command]:
         """Something happened, on either leg or in the world."""
-        raise NotImplementedError
+        context = self.context
+        context.now = now
+        if context.closed:
+            return []
+        if not context.opened and isinstance(event, WAITS_TO_OPEN):
+            self._hold(event)
+        else:
+            act = self._on.get(type(event))
+            if act is not None:
+                act(event)
+        out = context.out
+        if out:
+            context.out = []
+        return out
 
     def deadline(self) -> float | None:
         """When `wake` must be called at the latest; None: never. May change after every call."""
-        raise NotImplementedError
+        return None if self.context.closed else self.context.timers.next
 
     def wake(self, now: float) -> list[Command]:
         """The deadline has come (or passed, or not quite: then nothing happens)."""
-        raise NotImplementedError
+        context = self.context
+        context.now = now
+        if context.closed:
+            return []
+        for name in context.timers.due(now):
+            if not context.closed:
+                self._due(name)
+        return self._taken()
+
+    def _taken(self) -> list[Command]:
+        out, self.context.out = self.context.out, []
+        return out
+
+    def _due(self, name: str) -> None:
+        context = self.context
+        if name == "stall":
+            self.answers.stalled()
+        elif name == "tools":
+            self.answers.overdue()
+        elif name == "playout":
+            self.answers.rest()
+        elif name == "nudge":
+            self.floor.take(Trigger.IDLED)
+        elif name == "setup":
+            self._close(CloseReason.SETUP_TIMEOUT)
+        elif name == "max":
+            self._close(CloseReason.MAX_DURATION)
+        elif name == "idle":
+            busy = self.answers.busy or self.floor.turns.state is not State.LISTENING or self.answers.tools.waiting()
+            due = (context.now if busy else context.active_at) + self.plan.idle_limit_s
+            if due > context.now:
+                context.timers.set("idle", due)
+            else:
+                self._close(CloseReason.IDLE)
+
+    # --- opening and closing
+
+    def _hold(self, event: e.Event) -> None:
+        if isinstance(event, e.AudioAppended):
+            size = len(event.audio) * 3 // 4 if isinstance(event.audio, str) else len(event.audio)
+            self._held_ms += self.context.settings.input_format.duration_ms(size)
+            if self._held_ms > limits.DIAL_HOLD_AUDIO_MS:
+                return
+        if len(self._held) < limits.DIAL_HOLD_EVENTS:
+            self._held.append(event)
+
+    def _leg_opened(self, event: e.LegOpened) -> None:
+        if event.leg == "model" and self.plan.composed:
+            self._model_ready = True
+            self._open()
+
+    def _model_opened(self, event: e.SessionOpened) -> None:
+        self._model_session = event
+        self._model_ready = True
+        self._open()
+
+    def _open(self) -> None:
+        """Both sides are there: tell the caller first, then configure the model, then do what waited."""
+        context = self.context
+        if context.opened or not (self._model_ready and self._has_settings):
+            return
+        context.opened = True
+        if self.plan.transparent and self._model_session is not None:
+            context.tell(self._model_session)
+        else:
+            context.tell(e.SessionOpened(self.plan.session_id, self.visible_settings(), self.plan.expires_at))
+            self._quiet_applies = 0 if self.plan.waits_for_settings else 1
+            every = {field.name: getattr(context.settings, field.name) for field in fields(Settings)}
+            context.ask(e.SettingsRequested(self._for_model(every)))
+        for early in context.early:
+            context.tell(early)
+        context.early.clear()
+        held, self._held = self._held, []
+        if self.plan.greeting:
+            say = f"Say exactly this to the caller, and nothing else: {self.plan.greeting}"
+            self.answers.want(e.ResponseRequested(ResponseOptions(instructions=say, verbatim=self.plan.greeting)))
+        for event in held:
+            self._on[type(event)](event)
+
+    def _leg_closed(self, event: e.LegClosed) -> None:
+        if event.leg == "caller":
+            self._close(CloseReason.CALLER_LEFT)
+            return
+        reason = CloseReason.MODEL_LOST if self.context.opened else CloseReason.MODEL_UNAVAILABLE
+        if self.context.opened and event.code in (1000, 1001):
+            reason = CloseReason.MODEL_ENDED
+        if self.answers.active is not None:
+            fault = Fault("server_error", reason.code, reason.text)
+            self.context.tell(e.ResponseFinished(self.answers.active, "failed", fault=fault))
+        self._close(reason, event.detail)
+
+    def _close(self, reason: CloseReason, detail: str = "") -> None:
+        self.context.closed = True
+        self.context.do(Close(reason, detail))
+
+    # --- settings
+
+    def visible_settings(self) -> Settings:
+        """The settings as the caller may see them: without the agent's prompt and tools."""
+        settings = self.context.settings
+        return replace(settings, instructions="") if "instructions" in self.plan.pinned else settings
+
+    def _settings_requested(self, event: e.SettingsRequested) -> None:
+        context = self.context
+        changes = self._allowed(event)
+        if changes is None:
+            return
+        context.settings = replace(context.settings, **changes)
+        self.floor.reconfigure(context.settings.input_format)
+        if "output_format" in changes:
+            context.delivery.reconfigure(context.settings.output_format)
+        if not self._has_settings:
+            self._has_settings = True
+            context.timers.clear("setup")
+            self._open()
+        elif context.opened:
+            context.ask(event if self.plan.transparent else e.SettingsRequested(self._for_model(changes), event.request_id))
+
+    def _allowed(self, event: e.SettingsRequested) -> dict[str, Any] | None:
+        """The changes that may be made, with a warning for each that may not; None: the whole request is refused."""
+        context, changes = self.context, dict(event.changes)
+        current = context.settings
+        if changes.get("model") not in (None, current.model):
+            context.fail("invalid_value", "The model of a session cannot be changed.", "session.model", event.request_id)
+            return None
+        changes.pop("model", None)
+        for name in sorted(self.plan.pinned & changes.keys()):
+            if changes.pop(name) != getattr(current, name):
+                context.warn("setting_pinned", f"{name} is set by the agent and stays as it is.", name)
+        if self._spoke and changes.get("voice", current.voice) != current.voice:
+            text = "The voice cannot be changed after the first audio of the session."
+            context.fail("cannot_update_voice", text, "session.audio.output.voice", event.request_id)
+            return None
+        self._warn_of_unsupported(changes)
+        return changes
+
+    def _warn_of_unsupported(self, changes: dict[str, Any]) -> None:
+        """Name what this model cannot honour; what can be replaced by something near is replaced."""
+        context, voices = self.context, self.plan.model_voices
+        voice = changes.get("voice")
+        if voice is not None and voices and voice not in voices:
+            context.warn("voice_unknown", f"There is no voice {voice[:64]!r} here; the default is used.", "voice")
+            changes["voice"] = None
+        detection = changes.get("turn_detection")
+        if self.plan.relay_turns and isinstance(detection, TurnDetection) and detection.type != "server_vad":
+            context.warn("unsupported_setting", "semantic_vad is not available; server_vad is used.", "turn_detection")
+            changes["turn_detection"] = replace(detection, type="server_vad")
+        clash = {tool.name for tool in self.plan.server_tools} & {tool.name for tool in changes.get("tools", ())}
+        if clash:
+            context.warn("tool_name_taken", f"Tools of the agent have the names {sorted(clash)}; yours are left out.", "tools")
+            changes["tools"] = tuple(tool for tool in changes["tools"] if tool.name not in clash)
+        if not self.plan.composed:
+            return
+        for name in sorted(changes.get("extra", {})):
+            if changes["extra"][name] not in (None, "auto"):
+                context.warn("unsupported_setting", f"{name[:64]} has no effect with this model.", name[:64])
+        transcription = changes.get("transcription")
+        if transcription is not None and transcription.model and "sphinx" not in transcription.model:
+            text = "Transcripts are made by the model's own transcriber."
+            context.warn("unsupported_setting", text, "transcription.model")
+
+    def _for_model(self, changes: dict[str, Any]) -> dict[str, Any]:
+        """What the model is told: its own formats, all tools, and no turn detection where that is ours."""
+        plan, told = self.plan, dict(changes)
+        if plan.relay_turns and "turn_detection" in told:
+            told["turn_detection"] = None
+        if plan.model_input is not None and "input_format" in told:
+            told["input_format"] = plan.model_input
+        if plan.model_output is not None and "output_format" in told:
+            told["output_format"] = plan.model_output
+        if "tools" in told:
+            told["tools"] = (*told["tools"], *plan.server_tools)
+        return told
+
+    def _settings_applied(self, event: e.SettingsApplied) -> None:
+        if self._quiet_applies:
+            self._quiet_applies -= 1
+        else:
+            self.context.tell(event if self.plan.transparent else e.SettingsApplied(self.visible_settings()))
+
+    # --- the caller
+
+    def _audio_appended(self, event: e.AudioAppended) -> None:
+        """HOT: untouched frames go on as they came."""
+        floor = self.floor
+        if floor.ears.untouched:
+            self.context.out.append(ToModel(event))
+            return
+        audio = samples_of(event.audio)
+        if audio is None:
+            self.context.fail("invalid_value", "audio is not base64.", "audio", event.request_id)
+        elif audio:
+            floor.hear(event, audio)
+
+    def _item_create_requested(self, event: e.ItemCreateRequested) -> None:
+        item = event.item
+        if item.type == "function_call_output":
+            self.answers.output_by_caller(event)
+            return
+        self.context.active()
+        if item.role == "user":
+            self.answers.tools.caller_spoke()
+        model = self.plan.model_input
+        if model is not None and any(part.audio is not None for part in item.content):
+            item = _converted(item, Converter(self.context.settings.input_format, model))
+            event = replace(event, item=item, raw=None)
+        self.context.ask(self._aliases.to_model(event))
+
+    def _truncate_requested(self, event: e.ItemTruncateRequested) -> None:
+        """The caller says what was heard: nobody knows better, but not more than it was sent."""
+        playout = self.context.delivery.playout
+        sent_ms = playout.sent_ms(event.item_id)
+        if sent_ms and not event.strict:
+            event = replace(event, audio_end_ms=min(event.audio_end_ms, int(sent_ms)), raw=None)
+        playout.report(event.item_id, event.audio_end_ms)
+        if event.item_id in self.floor.truncated and not self.plan.composed:
+            # The model was told once already, and cannot be told again: the text behind the cut is gone.
+            self.context.tell(e.ItemTruncated(event.item_id, event.audio_end_ms, event.content_index))
+            return
+        self.context.ask(self._aliases.to_model(event))
+
+    def _response_requested(self, event: e.ResponseRequested) -> None:
+        self.context.active()
+        self.answers.requested(event)
+
+    def _cancel_requested(self, event: e.CancelRequested) -> None:
+        if event.response_id in (None, self.answers.active):
+            self.answers.cancel("client_cancelled", request=event)
+        else:
+            self.context.ask(event)
+
+    def _rejected(self, event: e.Rejected) -> None:
+        self.context.tell(e.Failed(event.fault))
+
+    def _unmapped(self, event: e.Unmapped) -> None:
+        if event.source == "model":
+            self.context.tell(event)
+        elif self.plan.transparent:
+            self.context.ask(event)
+        else:
+            self.context.warn("unsupported_event", f"{event.type[:64]} has no effect with this model.")
+
+    def _to_model(self, event: e.Event) -> None:
+        self.context.ask(self._aliases.to_model(event))
+
+    # --- the model
+
+    def _audio_produced(self, event: e.AudioProduced) -> None:
+        """HOT."""
+        context = self.context
+        sent = context.delivery.audio(event, context.now)
+        if sent is None:
+            return
+        self.answers.progress_at = context.now
+        self._spoke = True
+        if self.floor.turns.state is not State.REPLYING:
+            self.floor.take(Trigger.SOUNDED)
+        context.out.append(ToCaller(sent))
+
+    def _words_produced(self, event: e.TranscriptProduced | e.TextProduced) -> None:
+        context = self.context
+        if event.response_id in context.delivery.muted:
+            return
+        self.answers.progress_at = context.now
+        if isinstance(event, e.TextProduced) and self.floor.turns.state is not State.REPLYING:
+            self.floor.take(Trigger.SOUNDED)
+        context.tell(event)
+
+    def _output_item(self, event: e.OutputItemStarted) -> None:
+        shown = self.answers.item(event)
+        if shown is not None:
+            self.context.tell(shown)
+
+    def _output_item_finished(self, event: e.OutputItemFinished) -> None:
+        tail = self.context.delivery.tail(event.item.id, self.context.now)
+        if tail is not None:
+            self.context.tell(tail)
+        shown = self.answers.item(event)
+        if shown is not None:
+            self.context.tell(shown)
+
+    def _model_heard(self, event: e.SpeechStarted | e.SpeechStopped) -> None:
+        if not self.plan.relay_turns:
+            self.floor.model_heard(event)
+
+    def _audio_committed(self, event: e.AudioCommitted) -> None:
+        self.context.tell(self._aliases.committed(event, self.floor.item_id))
+
+    def _item_placed(self, event: e.ItemAdded | e.ItemFinished) -> None:
+        if self.plan.transparent or not self.context.delivery.hides(event.item):
+            self.context.tell(self._aliases.to_caller(event))
+
+    def _item_retrieved(self, event: e.ItemRetrieved) -> None:
+        model = self.plan.model_input
+        if model is not None and any(part.audio is not None for part in event.item.content):
+            event = replace(event, item=_converted(event.item, Converter(model, self.context.settings.input_format)))
+        self.context.tell(self._aliases.to_caller(event))
+
+    def _failed(self, event: e.Failed) -> None:
+        self.answers.refused()
+        self.context.tell(event)
+
+    def _to_caller(self, event: e.Event) -> None:
+        self.context.tell(self._aliases.to_caller(event))
+
+    # --- the world
+
+    def _judged(self, event: e.SpeechJudged) -> None:
+        self.floor.find(self.floor.ears.judge(event.first_window, list(event.probabilities)))
+
+
+def _converted(item: Item, convert: Converter) -> Item:
+    """The item with its user audio in another format."""
+    content = tuple(
+        part if part.audio is None else replace(part, audio=convert.convert(part.audio) + convert.flush())
+        for part in item.content
+    )
+    return replace(item, content=content)

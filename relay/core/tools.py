@@ -47,7 +47,7 @@ class Call:
 class Batch:
     """The calls of one response."""
 
-    __slots__ = ("calls", "finished", "paid", "synthetic", "wanted")
+    __slots__ = ("calls", "finished", "looped", "paid", "synthetic", "wanted")
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
@@ -59,6 +59,8 @@ class Batch:
         """The caller asked for the continuation."""
         self.synthetic = False
         """We answered for the caller, so the continuation is ours to ask for."""
+        self.looped = False
+        """The breaker opened: the continuation must not call tools again."""
 
     @property
     def answered(self) -> bool:
@@ -106,6 +108,7 @@ class ToolLedger:
             or self._chain >= limits.TOOL_CHAIN_LIMIT
             or pending > limits.MAX_PENDING_TOOLS
         ):
+            batch.looped = True
             return Verdict.REPEATED
         return Verdict.RUN if by_relay else Verdict.PASS
 
@@ -163,8 +166,13 @@ class ToolLedger:
         """Whether a continuation is to be asked for by the relay as soon as nobody is busy."""
         return any(b.finished and b.answered and b.ours and not b.paid for b in self._batches.values())
 
+    @property
+    def looped(self) -> bool:
+        """Whether the continuation that is owed must go without tools."""
+        return any(b.looped and not b.paid for b in self._batches.values())
+
     def continued(self) -> None:
-        """The relay asked for the continuation."""
+        """A continuation was asked for."""
         self._chain += 1
 
     def caller_spoke(self) -> None:

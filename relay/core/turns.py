@@ -40,7 +40,8 @@ class Action(Enum):
     """What `core.session` does about it."""
 
     OPEN_TURN = "tell the caller that speech started; the model gets the audio from the padding on"
-    INTERRUPT = "stop sending, flush, cancel, truncate at what was heard"
+    HUSH = "nothing more of the answer is sent, what waits in the outbox is withdrawn"
+    CUT = "cancel the answer at the model, truncate it at what was heard"
     CLOSE_TURN = "tell the caller that speech stopped, commit the turn"
     ANSWER = "ask for an answer, if create_response says so and as soon as none is active"
     ARM_IDLE = "start the idle timeout"
@@ -56,27 +57,30 @@ class Row(NamedTuple):
 
 
 L, H, T, R, O = State.LISTENING, State.HEARING, State.THINKING, State.REPLYING, State.TALKED_OVER  # noqa: E741
-_OPEN, _CUT, _CLOSE, _ANSWER = Action.OPEN_TURN, Action.INTERRUPT, Action.CLOSE_TURN, Action.ANSWER
+_OPEN, _CLOSE, _ANSWER = Action.OPEN_TURN, Action.CLOSE_TURN, Action.ANSWER
 _ARM, _DISARM, _NUDGE = Action.ARM_IDLE, Action.DISARM_IDLE, Action.NUDGE
+_INTERRUPT = (Action.HUSH, Action.OPEN_TURN, Action.CUT)
+"""The announcement lies between the two: it is what makes the caller's player flush, and it must not wait for the
+model."""
 
 TRANSITIONS: dict[tuple[State, Trigger], Row] = {
     (L, Trigger.SPEECH): Row(H, (_DISARM, _OPEN)),
     (H, Trigger.SPEECH): Row(H),
-    (T, Trigger.SPEECH): Row(H, (_CUT, _OPEN)),
-    (R, Trigger.SPEECH): Row(H, (_CUT, _OPEN)),
-    (O, Trigger.SPEECH): Row(H, (_CUT,)),  # interrupting was allowed while the caller spoke
+    (T, Trigger.SPEECH): Row(H, _INTERRUPT),
+    (R, Trigger.SPEECH): Row(H, _INTERRUPT),
+    (O, Trigger.SPEECH): Row(H, (Action.HUSH, Action.CUT)),  # interrupting was allowed while the caller spoke
     (L, Trigger.SPEECH_OVER): Row(H, (_DISARM, _OPEN)),
     (H, Trigger.SPEECH_OVER): Row(H),
     (T, Trigger.SPEECH_OVER): Row(O, (_OPEN,)),
     (R, Trigger.SPEECH_OVER): Row(O, (_OPEN,)),
     (O, Trigger.SPEECH_OVER): Row(O),
     (L, Trigger.SILENCE): Row(L),
-    (H, Trigger.SILENCE): Row(L, (_CLOSE, _ARM, _ANSWER)),  # ANSWER triggers ASKED, which disarms again
+    (H, Trigger.SILENCE): Row(L, (_CLOSE, _ANSWER)),  # ANSWER triggers ASKED
     (T, Trigger.SILENCE): Row(T),
     (R, Trigger.SILENCE): Row(R),
     (O, Trigger.SILENCE): Row(R, (_CLOSE, _ANSWER)),
     (L, Trigger.CLEARED): Row(L),
-    (H, Trigger.CLEARED): Row(L, (_ARM,)),
+    (H, Trigger.CLEARED): Row(L),
     (T, Trigger.CLEARED): Row(T),
     (R, Trigger.CLEARED): Row(R),
     (O, Trigger.CLEARED): Row(R),

@@ -1,0 +1,276 @@
+"""Asking the model for answers: never two at once, and the tool calls in between.
+
+An answer is asked for by the caller, by the end of a turn, by the idle timeout, or because a batch of tool calls has
+its outputs. Here all of them meet: while one is active the next waits, and what waits is asked for once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+from relay import limits
+from relay.commands import RunTool, StopTool
+from relay.core.context import Context
+from relay.core.tools import Call, ToolLedger, Verdict
+from relay.core.turns import Trigger, TurnTaking
+from relay.events import (
+    CancelRequested,
+    Event,
+    ItemAdded,
+    ItemCreateRequested,
+    ItemFinished,
+    OutputItemFinished,
+    OutputItemStarted,
+    ResponseFinished,
+    ResponseRequested,
+    ResponseStarted,
+    ToolAnswered,
+    ToolArgumentsProduced,
+    ToolCalled,
+)
+from relay.nouns import Fault, Item, ResponseOptions
+
+BARE = ResponseOptions()
+SILENCE = ResponseOptions(tool_choice="none")
+"""The continuation after a loop of calls: say something instead."""
+
+
+class Answers:
+    """The responses and tool calls of one session."""
+
+    def __init__(self, context: Context, turns: TurnTaking, take: Callable[[Trigger], None]) -> None:
+        self._context = context
+        self._turns = turns
+        self._take = take
+        plan = context.plan
+        self.tools = ToolLedger(frozenset(tool.name for tool in plan.server_tools), plan.tool_deadlines_s)
+        self.active: str | None = None
+        """The response that writes to the conversation now."""
+        self.progress_at = 0.0
+        """When the active response last produced something."""
+        self._asked = False
+        self._waiting: ResponseRequested | None = None
+        self._out_of_band = 0
+        """Out-of-band answers asked for that have not begun."""
+        self._doomed = False
+        """The answer that was asked for was cancelled before it began."""
+
+    @property
+    def busy(self) -> bool:
+        """An answer is being produced, or was asked for."""
+        return self.active is not None or self._asked
+
+    # --- asking
+
+    def want(self, request: ResponseRequested) -> None:
+        """Ask as soon as no other answer is active. Of several that wait, the last is asked for."""
+        if self.busy:
+            self._waiting = request
+        else:
+            self._ask(request)
+
+    def requested(self, event: ResponseRequested) -> None:
+        """The caller asks for an answer."""
+        if event.options.out_of_band:
+            self._out_of_band += 1
+            self._context.ask(event)
+            return
+        if event.options == BARE:
+            busy = self.busy or self._turns.caller_speaks
+            if self.tools.requested(busy=busy) is not Verdict.PASS:
+                return
+        if not self.busy:
+            self._ask(event)
+        elif event.takeover:
+            self.cancel("client_cancelled")
+            self._waiting = event
+        else:
+            self._context.ask(event)  # the model names the answer that is active, in its own error
+
+    def cancel(self, reason: str, heard: tuple[str, int] | None = None, request: CancelRequested | None = None) -> None:
+        """Cut the active answer: what still comes of it is not sent on."""
+        context = self._context
+        self._waiting = None
+        if self.active is None and request is None and not self._asked:
+            return
+        if self.active is not None:
+            context.delivery.mute(self.active)
+        else:
+            self._doomed = self._asked
+        base = request or CancelRequested(strict=False)
+        context.ask(replace(base, reason="turn_detected" if reason == "turn_detected" else "client_cancelled", heard=heard))
+
+    def _ask(self, request: ResponseRequested) -> None:
+        self._asked = True
+        self._waiting = None
+        self.progress_at = self._context.now
+        self._context.timers.set("stall", self._context.now + limits.REPLY_STALL_S)
+        self._context.ask(request)
+        self._context.active()
+        self._take(Trigger.ASKED)
+
+    def refused(self) -> None:
+        """The model reported an error: if it was about a request for an answer, nothing is coming."""
+        self._asked = self._doomed = False
+
+    # --- what the model does
+
+    def started(self, event: ResponseStarted) -> None:
+        context = self._context
+        if event.conversation_id is None and self._out_of_band:
+            self._out_of_band -= 1
+        else:
+            self.active = event.response_id
+            self._asked = False
+            self.progress_at = context.now
+            self.tools.response_started()
+            if self._doomed:
+                self._doomed = False
+                context.delivery.mute(event.response_id)
+            context.timers.set("stall", context.now + limits.REPLY_STALL_S)
+            self._take(Trigger.ASKED)
+        context.active()
+        context.tell(event)
+
+    def finished(self, event: ResponseFinished) -> None:
+        context = self._context
+        self.tools.response_finished(event.response_id)
+        if event.response_id == self.active:
+            self.active = None
+            context.timers.clear("stall")
+        context.active()
+        context.tell(event if context.plan.transparent else context.delivery.without_hidden(event))
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Ask for what waits; else, once nothing is heard any more, it is nobody's turn."""
+        if self.busy:
+            return
+        if self._waiting is not None:
+            self._ask(self._waiting)
+        elif self.tools.owes() and not self._turns.caller_speaks:
+            options = SILENCE if self.tools.looped else BARE
+            self.tools.continued()
+            self._ask(ResponseRequested(options))
+        else:
+            self.rest()
+
+    def rest(self) -> None:
+        """No answer is active and none waits; it is nobody's turn once nothing is being heard any more."""
+        ends_at = self._context.delivery.playout.ends_at
+        if self.busy:
+            return
+        if ends_at > self._context.now:
+            self._context.timers.set("playout", ends_at)
+        else:
+            self._context.timers.clear("playout")
+            self._take(Trigger.ANSWERED)
+
+    def stalled(self) -> None:
+        """The stall timer came: an answer that produces nothing is ended, so that nobody waits in silence."""
+        context = self._context
+        due = self.progress_at + limits.REPLY_STALL_S
+        if not self.busy:
+            return
+        if context.now < due:
+            context.timers.set("stall", due)
+            return
+        stalled = self.active
+        self.cancel("client_cancelled", request=CancelRequested(response_id=stalled, strict=False))
+        self._asked = False
+        self.active = None
+        context.fail("response_stalled", "The model produced nothing for too long; the response was ended.", kind="server_error")
+        if stalled is not None:
+            fault = Fault("server_error", "response_stalled", "The model produced nothing for too long.")
+            self.tools.response_finished(stalled)
+            context.tell(ResponseFinished(stalled, "failed", fault=fault))
+        self.go_on()
+
+    # --- tool calls
+
+    def called(self, event: ToolCalled) -> None:
+        context = self._context
+        self.progress_at = context.now
+        verdict = self.tools.called(event, context.now)
+        if verdict is Verdict.SWALLOW:
+            return
+        if event.response_id in context.delivery.muted:
+            self._answer_for(self.tools.find(event.call_id), "cancelled", "The caller interrupted before this was run.")
+        elif verdict is Verdict.REPEATED:
+            context.warn("tool_loop", f"The tool {event.name!r} was called again and again; this call was not run.")
+            self._answer_for(self.tools.find(event.call_id), "loop", "Called too often. Do not call it again; answer.")
+        elif verdict is Verdict.RUN:
+            context.do(RunTool(event.call_id, event.name, event.arguments))
+            self._arm()
+        else:
+            context.tell(event)
+            self._arm()
+
+    def arguments(self, event: ToolArgumentsProduced) -> None:
+        delivery = self._context.delivery
+        self.progress_at = self._context.now
+        if event.response_id not in delivery.muted and not delivery.hides_id(event.item_id):
+            self._context.tell(event)
+
+    def returned(self, event: ToolAnswered) -> None:
+        """A server tool has returned."""
+        call = self.tools.find(event.call_id)
+        if call is None or not self.tools.answer(event.call_id):
+            return
+        self._output(call, event.output)
+        self.go_on()
+
+    def output_by_caller(self, event: ItemCreateRequested) -> None:
+        """The caller hands in the output of a call."""
+        call_id = event.item.call_id or ""
+        call = self.tools.find(call_id)
+        if (call is not None and call.by_relay) or not self.tools.answer(call_id):
+            self._context.warn("tool_already_answered", f"The call {call_id[:64]!r} has an output; this one was dropped.")
+            return
+        self._context.active()
+        self._context.ask(event)
+        self._arm()
+        self.go_on()
+
+    def overdue(self) -> None:
+        """The tool timer came: calls whose deadline has passed are answered for."""
+        for call in self.tools.overdue(self._context.now):
+            self._context.warn("tool_timeout", f"The tool {call.name!r} did not answer in time.")
+            if call.by_relay:
+                self._context.do(StopTool(call.call_id))
+            self._answer_for(call, "timeout", "The tool did not answer in time.")
+        self._arm()
+        self.go_on()
+
+    def _answer_for(self, call: Call | None, code: str, message: str) -> None:
+        if call is not None and self.tools.answer(call.call_id, synthetic=True):
+            self._output(call, json.dumps({"error": code, "message": message}))
+
+    def _output(self, call: Call, output: str) -> None:
+        item = Item(id="", type="function_call_output", call_id=call.call_id, name=call.name, output=output)
+        self._context.ask(ItemCreateRequested(item))
+        if call.by_relay and self._context.plan.show_tools:
+            self._show(call, output)
+        self._arm()
+
+    def _show(self, call: Call, output: str) -> None:
+        """A server tool as the caller sees it: run already, nothing for it to do (OpenAI Realtime section 8, mcp_call)."""
+        members = {"type": "mcp_call", "server_label": "relay", "name": call.name, "arguments": call.arguments,
+                   "output": output, "error": None, "approval_request_id": None}
+        item = Item(id=call.item_id, type="mcp_call", extra=members)
+        self._context.tell(ItemAdded(item))
+        self._context.tell(ItemFinished(item))
+
+    def _arm(self) -> None:
+        at = self.tools.deadline()
+        if at is None:
+            self._context.timers.clear("tools")
+        else:
+            self._context.timers.set("tools", at)
+
+    def item(self, event: OutputItemStarted | OutputItemFinished) -> Event | None:
+        """An output item as the caller sees it; None when it is hidden."""
+        self.progress_at = self._context.now
+        return None if self._context.delivery.hides(event.item) else event
