@@ -178,6 +178,8 @@ class Usage:
     output_audio: int = 0
     seconds: float | None = None
     """Audio billed by duration."""
+    input_image: int = 0
+    cached_image: int = 0
 
 
 @dataclass(frozen=True, slots=True)
