@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Literal
 
 from relay import limits
 from relay.commands import RunTool, StopTool
@@ -18,6 +19,7 @@ from relay.core.turns import Trigger, TurnTaking
 from relay.events import (
     CancelRequested,
     Event,
+    Failed,
     ItemAdded,
     ItemCreateRequested,
     ItemFinished,
@@ -89,7 +91,12 @@ class Answers:
         else:
             self._context.ask(event)  # the model names the answer that is active, in its own error
 
-    def cancel(self, reason: str, heard: tuple[str, int] | None = None, request: CancelRequested | None = None) -> None:
+    def cancel(
+        self,
+        reason: Literal["client_cancelled", "turn_detected"],
+        heard: tuple[str, int] | None = None,
+        request: CancelRequested | None = None,
+    ) -> None:
         """Cut the active answer: what still comes of it is not sent on."""
         context = self._context
         self._waiting = None
@@ -99,8 +106,7 @@ class Answers:
             context.delivery.mute(self.active)
         else:
             self._doomed = self._asked
-        base = request or CancelRequested(strict=False)
-        context.ask(replace(base, reason="turn_detected" if reason == "turn_detected" else "client_cancelled", heard=heard))
+        context.ask(replace(request or CancelRequested(strict=False), reason=reason, heard=heard))
 
     def _ask(self, request: ResponseRequested) -> None:
         self._asked = True
@@ -181,9 +187,9 @@ class Answers:
         self.cancel("client_cancelled", request=CancelRequested(response_id=stalled, strict=False))
         self._asked = False
         self.active = None
-        context.fail("response_stalled", "The model produced nothing for too long; the response was ended.", kind="server_error")
+        fault = Fault("server_error", "response_stalled", "The model produced nothing for too long.")
+        context.tell(Failed(fault))
         if stalled is not None:
-            fault = Fault("server_error", "response_stalled", "The model produced nothing for too long.")
             self.tools.response_finished(stalled)
             context.tell(ResponseFinished(stalled, "failed", fault=fault))
         self.go_on()
@@ -227,7 +233,8 @@ class Answers:
         call_id = event.item.call_id or ""
         call = self.tools.find(call_id)
         if (call is not None and call.by_relay) or not self.tools.answer(call_id):
-            self._context.warn("tool_already_answered", f"The call {call_id[:64]!r} has an output; this one was dropped.")
+            text = f"The call {call_id[:64]!r} has an output; this one was dropped."
+            self._context.warn("tool_already_answered", text)
             return
         self._context.active()
         self._context.ask(event)
@@ -256,9 +263,16 @@ class Answers:
         self._arm()
 
     def _show(self, call: Call, output: str) -> None:
-        """A server tool as the caller sees it: run already, nothing for it to do (OpenAI Realtime section 8, mcp_call)."""
-        members = {"type": "mcp_call", "server_label": "relay", "name": call.name, "arguments": call.arguments,
-                   "output": output, "error": None, "approval_request_id": None}
+        """A server tool as the caller sees it: run already (OpenAI Realtime section 8, mcp_call)."""
+        members = {
+            "type": "mcp_call",
+            "server_label": "relay",
+            "name": call.name,
+            "arguments": call.arguments,
+            "output": output,
+            "error": None,
+            "approval_request_id": None,
+        }
         item = Item(id=call.item_id, type="mcp_call", extra=members)
         self._context.tell(ItemAdded(item))
         self._context.tell(ItemFinished(item))

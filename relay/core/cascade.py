@@ -1,8 +1,8 @@
 """A model side that is composed here: transcriber, chat model, synthesizer. Pure: no I/O, no clock.
 
 To the session it looks like any realtime model: it takes requests and gives happenings (as `Emit`); its own work is
-done by engines at the rim, asked for with `Listen`, `Hear`, `FinishListening`, `Think`, `Speak` and `Drop`. It keeps the
-conversation by the rules of the OpenAI Realtime protocol (shared codes: sections 7, 10 and 12.2 of its reference).
+done by engines at the rim, asked for with `Listen`, `Hear`, `FinishListening`, `Think`, `Speak` and `Drop`. It keeps
+the conversation by the rules of the OpenAI Realtime protocol (sections 7, 10 and 12.2 of its reference).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from relay import events as e
 from relay import limits
-from relay.commands import Command, Drop, Emit, FinishListening, Hear, Listen, Speak, Think
+from relay.commands import Command, Drop, Emit, FinishListening, Hear, Listen, Think
 from relay.core.conversation import Conversation, Entry, with_text
 from relay.core.reply import Reply, Voice
 from relay.nouns import AudioFormat, Fault, Item, Part, ResponseOptions, Settings, Usage
@@ -152,10 +152,13 @@ class Cascade:
         self._out.append(Hear(turn.ref, event.audio))
 
     def _commit_requested(self, event: e.CommitRequested) -> None:
-        turn, size = self._turn, self._turn.size_bytes if self._turn else 0
-        if turn is None or self.input_format.duration_ms(size) < limits.MIN_COMMIT_MS:
-            text = (f"Error committing input audio buffer: buffer too small. Expected at least {limits.MIN_COMMIT_MS}ms "
-                    f"of audio, but buffer only has {self.input_format.duration_ms(size):.2f}ms of audio.")
+        turn = self._turn
+        held_ms = self.input_format.duration_ms(turn.size_bytes) if turn else 0.0
+        if turn is None or held_ms < limits.MIN_COMMIT_MS:
+            text = (
+                "Error committing input audio buffer: buffer too small. "
+                f"Expected at least {limits.MIN_COMMIT_MS}ms of audio, but buffer only has {held_ms:.2f}ms of audio."
+            )
             self._fail("input_audio_buffer_commit_empty", text, None, event.request_id)
             return
         self._turn = None
@@ -213,7 +216,8 @@ class Cascade:
     def _item_create_requested(self, event: e.ItemCreateRequested) -> None:
         item = event.item if event.item.id else replace(event.item, id=self._new_id("item"))
         if item.id in self.conversation:
-            self._fail("item_already_exists", f"The conversation has an item {item.id[:64]!r}.", "item.id", event.request_id)
+            text = f"The conversation has an item {item.id[:64]!r}."
+            self._fail("item_already_exists", text, "item.id", event.request_id)
             return
         if event.after_id not in (None, "root") and event.after_id not in self.conversation:
             text = f"The conversation has no item {str(event.after_id)[:64]!r}."
@@ -225,8 +229,14 @@ class Cascade:
         self._emit(e.ItemAdded(item, previous))
         self._emit(e.ItemFinished(item, previous))
         if audio and item.role == "user" and not any(part.text for part in item.content):
-            turn = Turn(f"{item.id}/l", item.id, bytearray(), len(audio), committed=True,
-                        overdue_at=self._now + limits.TRANSCRIPT_DEADLINE_S)
+            turn = Turn(
+                f"{item.id}/l",
+                item.id,
+                bytearray(),
+                len(audio),
+                committed=True,
+                overdue_at=self._now + limits.TRANSCRIPT_DEADLINE_S,
+            )
             self._transcribing[turn.ref] = turn
             self._out += [Listen(turn.ref), Hear(turn.ref, audio), FinishListening(turn.ref)]
 
@@ -252,7 +262,8 @@ class Cascade:
         """The entry of a spoken answer with audio, finished or in progress."""
         entry = self.conversation.get(item_id)
         if entry is None:
-            entry = next((r.message for r in self._replies.values() if r.message and r.message.item.id == item_id), None)
+            spoken = (reply.message for reply in self._replies.values() if reply.message is not None)
+            entry = next((message for message in spoken if message.item.id == item_id), None)
         return entry if entry is not None and entry.audio_ms else None
 
     def _delete_requested(self, event: e.ItemDeleteRequested) -> None:
@@ -266,8 +277,9 @@ class Cascade:
         if entry is None:
             self._fail("item_retrieve_invalid_item_id", "There is no such item.", "item_id", event.request_id)
             return
+        audio = bytes(entry.audio)
         content = tuple(
-            replace(part, audio=bytes(entry.audio)) if part.type == "input_audio" else part for part in entry.item.content
+            replace(part, audio=audio) if part.type == "input_audio" else part for part in entry.item.content
         )
         self._emit(e.ItemRetrieved(replace(entry.item, content=content)))
 
@@ -394,8 +406,15 @@ class Cascade:
             code = "model_failed" if event.stage == "think" else "speech_failed"
             self._end(reply, "failed", fault=Fault("server_error", code, event.message))
 
-    def _end(self, reply: Reply, status: Any, reason: str | None = None, *, fault: Fault | None = None,
-             heard: tuple[str, int] | None = None) -> None:
+    def _end(
+        self,
+        reply: Reply,
+        status: Any,
+        reason: str | None = None,
+        *,
+        fault: Fault | None = None,
+        heard: tuple[str, int] | None = None,
+    ) -> None:
         """Finish a response, whatever the outcome: close its items, put them into the conversation, account for it."""
         del self._replies[reply.id]
         self._out += [Drop(ref) for ref in reply.refs]

@@ -7,7 +7,7 @@ import re
 from relay import limits
 
 SENTENCE = re.compile(r"[.!?…]+[\"'”’)\]]*\s+|\n+|[。！？]+")
-"""An end of a sentence that something follows; a full stop inside a number or an abbreviation has no space behind it."""
+"""An end of a sentence that something follows; a full stop inside a number has no space behind it."""
 ABBREVIATION = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|Prof|St|vs|etc|e\.g|i\.e|No)\.\s+$", re.IGNORECASE)
 CLAUSE = re.compile(r"[,;:–—]\s+")
 MIN_CLAUSE_CHARS = 12

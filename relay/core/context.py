@@ -51,7 +51,11 @@ class Context:
         self.tell(Warned(code, message, param))
 
     def fail(
-        self, code: str, message: str, param: str | None = None, request_id: str | None = None,
+        self,
+        code: str,
+        message: str,
+        param: str | None = None,
+        request_id: str | None = None,
         kind: str = "invalid_request_error",
     ) -> None:
         """Tell the caller that a request was not carried out."""

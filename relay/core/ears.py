@@ -112,8 +112,8 @@ class Ears:
 
     @property
     def untouched(self) -> bool:
-        """Nothing is converted or looked at: frames may be forwarded as they came."""
-        return self._hearing is None and self._convert.identity
+        """Nothing is converted or looked at, here or at the model: frames may be forwarded as they came."""
+        return self._hearing is None and self._model is None
 
     def reconfigure(self, caller: AudioFormat, detection: TurnDetection | None) -> None:
         """The settings changed; a turn in progress is forgotten when the format or the kind of detection changes."""

@@ -253,9 +253,7 @@ class Hearing:
             self._end(end, findings)
         self._decided = until
 
-    def _decide(
-        self, window: int, probability: float, level: float, findings: list[Finding], opened: int = 0
-    ) -> None:
+    def _decide(self, window: int, probability: float, level: float, findings: list[Finding], opened: int = 0) -> None:
         """Take a window into account: ``probability`` is its own, ``level`` the smoothed one."""
         self._probability = probability
         if probability <= _RISE:

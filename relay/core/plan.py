@@ -34,7 +34,7 @@ class Plan:
     judged: bool = True
     """Whether a speech judge answers `Judge`; False: the gate alone decides."""
     composed: bool = False
-    """The model is a `Cascade`: it is open as soon as its leg is, and a second truncation of an item refines the first."""
+    """The model is a `Cascade`: open as soon as its leg is, and a second truncation of an item refines the first."""
     transparent: bool = False
     """Both legs speak the same dialect, and nothing is pinned or hidden: frames may pass as they are."""
     waits_for_settings: bool = False

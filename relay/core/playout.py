@@ -72,7 +72,8 @@ class Playout:
         """Items of which something is still to be heard, oldest first, with what was heard of each."""
         if self.ends_at <= now:
             return []
-        return [(item_id, self.heard_ms(item_id, now)) for item_id, track in self._tracks.items() if track.ends_at > now]
+        playing = (item_id for item_id, track in self._tracks.items() if track.ends_at > now)
+        return [(item_id, self.heard_ms(item_id, now)) for item_id in playing]
 
     def flush(self, now: float) -> None:
         """The caller's player was emptied: what was not heard by now never will be."""

@@ -97,8 +97,9 @@ class Reply:
 
     def called(self, event: ReplyToolCalled) -> list[Command]:
         """The chat model wants a tool: announced at once, beside what is still being spoken."""
-        item = Item(self.new_item_id(), "function_call", call_id=event.call_id, name=event.name,
-                    arguments=event.arguments)
+        item = Item(
+            self.new_item_id(), "function_call", call_id=event.call_id, name=event.name, arguments=event.arguments
+        )
         index = len(self.outputs)
         self.outputs.append(Entry(item))
         begun = replace(item, status="in_progress", arguments="")

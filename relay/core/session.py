@@ -67,6 +67,7 @@ class Session:
             e.ResponseRequested: self._response_requested,
             e.CancelRequested: self._cancel_requested,
             e.Rejected: self._rejected,
+            e.Acknowledged: self._to_caller,
             e.Unmapped: self._unmapped,
             # happenings
             e.SessionOpened: self._model_opened,
@@ -92,6 +93,7 @@ class Session:
             e.ToolCalled: self.answers.called,
             e.OutputItemFinished: self._output_item_finished,
             e.ResponseFinished: self.answers.finished,
+            e.Acknowledged: self._to_caller,
             e.Warned: self._to_caller,
             e.Failed: self._failed,
             # reports
@@ -252,14 +254,16 @@ class Session:
             context.timers.clear("setup")
             self._open()
         elif context.opened:
-            context.ask(event if self.plan.transparent else e.SettingsRequested(self._for_model(changes), event.request_id))
+            told = e.SettingsRequested(self._for_model(changes), event.request_id)
+            context.ask(event if self.plan.transparent else told)
 
     def _allowed(self, event: e.SettingsRequested) -> dict[str, Any] | None:
         """The changes that may be made, with a warning for each that may not; None: the whole request is refused."""
         context, changes = self.context, dict(event.changes)
         current = context.settings
         if changes.get("model") not in (None, current.model):
-            context.fail("invalid_value", "The model of a session cannot be changed.", "session.model", event.request_id)
+            text = "The model of a session cannot be changed."
+            context.fail("invalid_value", text, "session.model", event.request_id)
             return None
         changes.pop("model", None)
         for name in sorted(self.plan.pinned & changes.keys()):
@@ -285,7 +289,8 @@ class Session:
             changes["turn_detection"] = replace(detection, type="server_vad")
         clash = {tool.name for tool in self.plan.server_tools} & {tool.name for tool in changes.get("tools", ())}
         if clash:
-            context.warn("tool_name_taken", f"Tools of the agent have the names {sorted(clash)}; yours are left out.", "tools")
+            text = f"Tools of the agent have the names {sorted(clash)}; yours are left out."
+            context.warn("tool_name_taken", text, "tools")
             changes["tools"] = tuple(tool for tool in changes["tools"] if tool.name not in clash)
         if not self.plan.composed:
             return

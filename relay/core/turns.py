@@ -1,7 +1,7 @@
 """Whose turn it is: a transition table and nothing else.
 
-Everything that decides turn taking is in `TRANSITIONS`: for each state and trigger the next state and the actions, which
-`core.session` carries out in this order. The table is total; `docs/turns.md` is drawn from it. `TurnTaking` only
+Everything that decides turn taking is in `TRANSITIONS`: for each state and trigger the next state and the actions,
+which `core.floor` carries out in this order. The table is total; `docs/turns.md` is drawn from it. `TurnTaking` only
 looks rows up. Two settings choose between triggers, so that the table needs no conditions: with
 `interrupt_response: false` speech arrives as SPEECH_OVER instead of SPEECH; `create_response: false` makes ANSWER a
 matter of the caller.
@@ -37,7 +37,7 @@ class Trigger(Enum):
 
 
 class Action(Enum):
-    """What `core.session` does about it."""
+    """What `core.floor` does about it."""
 
     OPEN_TURN = "tell the caller that speech started; the model gets the audio from the padding on"
     HUSH = "nothing more of the answer is sent, what waits in the outbox is withdrawn"

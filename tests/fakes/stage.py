@@ -6,6 +6,7 @@ caller would read is in `caller`, what the engines were asked for in `work`.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
 from typing import TypeVar
 
@@ -37,6 +38,8 @@ class Stage:
         self.work: list[c.Command] = []
         self.commands: list[c.Command] = []
         self.hearing: ScriptedHearing | None = None
+        self._waiting: deque[e.Event] = deque()  # bounded: emptied before every return
+        self._stepping = False
         self._run(self.session.start(self.now))
 
     def open(self) -> Stage:
@@ -61,8 +64,8 @@ class Stage:
         end = self.now + seconds
         for _ in range(10_000):
             deadlines = [at for at in (self.session.deadline(), self.cascade.deadline()) if at is not None]
-            at = min(deadlines, default=end)
-            if at > end:
+            at = min(deadlines, default=None)
+            if at is None or at > end:
                 break
             self.now = max(self.now, at)
             self._run(self.session.wake(self.now))
@@ -114,20 +117,34 @@ class Stage:
         return [event for event in self.model if isinstance(event, kind)]
 
     def _run(self, commands: list[c.Command]) -> None:
+        """What the cascade emits waits until these commands are done, as at the rim."""
+        self._carry_out(commands)
+        if self._stepping:
+            return
+        self._stepping = True
+        while self._waiting:
+            self._carry_out(self.session.handle(self._waiting.popleft(), self.now))
+        self._stepping = False
+
+    def _carry_out(self, commands: list[c.Command]) -> None:
         for command in commands:
             self.commands.append(command)
             if isinstance(command, c.ToCaller):
                 self.caller.append(command.event)
             elif isinstance(command, c.ToModel):
                 self.model.append(command.event)
-                self._cascade(self.cascade.handle(command.event, self.now))
+                self._collect(self.cascade.handle(command.event, self.now))
             else:
                 self.work.append(command)
 
     def _cascade(self, commands: list[c.Command]) -> None:
+        self._collect(commands)
+        self._run([])
+
+    def _collect(self, commands: list[c.Command]) -> None:
         for command in commands:
             if isinstance(command, c.Emit):
-                self._run(self.session.handle(command.event, self.now))
+                self._waiting.append(command.event)
             else:
                 self.commands.append(command)
                 self.work.append(command)
