@@ -129,6 +129,12 @@ DRAIN_SPREAD_S: Final = 2.0
 DRAIN_HARD_S: Final = 20.0
 """After SIGTERM: whatever still runs is aborted."""
 
+WORKER_BACKOFF_S: Final = 1.0
+"""Before a worker process that died is started again; doubles with every death in a row."""
+
+WORKER_BACKOFF_MAX_S: Final = 30.0
+"""The longest such wait; a worker that lived for longer than this did not die in a row."""
+
 TICK_S: Final = 0.5
 """How often a call looks at its own bounds (stall, idle, revocation)."""
 
@@ -250,6 +256,9 @@ MAX_SESSIONS: Final = 1_000
 MAX_HALF_OPEN: Final = 256
 """Connections beyond the sessions that may be open at once: handshakes in progress and plain requests. The next one is
 refused before it costs anything."""
+
+LISTEN_BACKLOG: Final = 1_024
+"""Connections that the kernel keeps until they are accepted: a crowd that reconnects after a restart."""
 
 RESERVED_FILES: Final = 64
 """File descriptors kept free of sessions: logs, storage, engines, tools."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from relay.config import AgentSettings, Config
 from relay.errors import UnknownModel
@@ -50,13 +49,13 @@ def resolve(config: Config, name: str, environ: Mapping[str, str] | None = None)
     """
     full = qualified(name)
     if not _MODEL_NAME.fullmatch(full):
-        raise UnknownModel("There is no model of this name.", param="model")
+        raise UnknownModel("There is no model of this name.", param=name[:200])
     provider, _, model = full.partition("/")
     if provider != "agent":
         return Route(full, _target(config, full, environ))
     agent = config.agents.get(model)
     if agent is None:
-        raise UnknownModel(f"There is no agent {model!r}.", param="model")
+        raise UnknownModel(f"There is no agent {model!r}.", param=full)
     return Route(full, _agent_target(config, model, agent, environ), model, agent)
 
 
@@ -71,21 +70,6 @@ def catalogue(config: Config) -> list[Offer]:
     ]
 
 
-def openai_list(config: Config, created: int) -> dict[str, Any]:
-    """Body of `GET /v1/models` in the OpenAI shape; `created` is Unix seconds."""
-    return {"object": "list", "data": [
-        {"id": offer.id, "object": "model", "created": created, "owned_by": offer.owner}
-        for offer in catalogue(config)]}
-
-
-def gateway_list(config: Config) -> dict[str, Any]:
-    """Body of `GET /v4/ai/config` (ai-gateway.md section 2.7). One malformed entry would fail the whole list."""
-    return {"models": [
-        {"id": offer.id, "name": offer.name, "description": offer.description, "modelType": offer.kind,
-         "specification": {"specificationVersion": "v4", "provider": offer.owner, "modelId": offer.id}}
-        for offer in catalogue(config)]}
-
-
 def _agent_target(
     config: Config, name: str, agent: AgentSettings, environ: Mapping[str, str] | None
 ) -> Target:
@@ -94,11 +78,11 @@ def _agent_target(
         for role, part in parts.items():
             if part != LOCAL_PARTS[role]:
                 raise UnknownModel(f"Agent {name!r} cannot {role} with {part!r}; there is {LOCAL_PARTS[role]!r}.",
-                                   param="model")
+                                   param=f"agent/{name}")
         return _target(config, LOCAL_MODEL, environ)
     model = qualified(agent.model or LOCAL_MODEL)
     if model.startswith("agent/"):
-        raise UnknownModel(f"Agent {name!r} names another agent as its model.", param="model")
+        raise UnknownModel(f"Agent {name!r} names another agent as its model.", param=f"agent/{name}")
     return _target(config, model, environ)
 
 
@@ -108,4 +92,4 @@ def _target(config: Config, full: str, environ: Mapping[str, str] | None) -> Tar
         return Target(model=full, leg="cascade", input_format=LOCAL_INPUT, output_format=LOCAL_OUTPUT)
     if provider in config.providers:
         return openai_compatible.target(provider, model, config.providers[provider], environ)
-    raise UnknownModel(f"There is no model {full!r}.", param="model")
+    raise UnknownModel(f"There is no model {full!r}.", param=full)

@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from typing import Any
 
-from aiohttp import WSMsgType, web
+from aiohttp import web
 
 from relay import commands, limits
 from relay.core.session import Plan, Session
+from relay.core.turns import State
 from relay.dialects.base import Binary, CallerDialect
 from relay.errors import CloseReason, ModelError
 from relay.events import (
@@ -26,21 +26,18 @@ from relay.events import (
     LegClosed,
     LegOpened,
     Rejected,
+    SessionOpened,
+    SettingsApplied,
 )
 from relay.net.alarm import Alarm
-from relay.net.notes import Notes
-from relay.net.outbox import CALLER_BOUNDS, Outbox
-from relay.net.pace import Pace
+from relay.net.caller import CallerLeg
 from relay.net.parts import ModelLeg, Sink, SpeechJudge, Tools
 from relay.net.tasks import place, spawn
 from relay.net.turnstile import Turnstile
-from relay.net.upstream import close_code
-from relay.net.wire import BINARY, PONG, TEXT, Wire
+from relay.net.wire import BINARY, TEXT
+from relay.nouns import Settings
 
 log = logging.getLogger("relay.call")
-
-UNSENDABLE_CODES = frozenset({1004, 1005, 1006, 1015})
-"""RFC 6455 section 7.4.1: reserved, must not stand in a close frame."""
 
 class Call:
     """One caller, one session, one model leg; must be made inside the running loop.
@@ -67,14 +64,13 @@ class Call:
         self._session = Session(plan)
         self._dialect, self._decode, self._encode = dialect, dialect.decode, dialect.encode
         self._same = same_dialect
-        self._socket = socket
-        self._wire = Wire(socket)
-        self.outbox = Outbox(self._wire, CALLER_BOUNDS, self._caller_full)
+        self._caller = CallerLeg(socket, self._caller_full)
+        self.outbox = self._caller.outbox
         self._judge, self._tools, self._agent_tools = judge, tools, agent_tools
         self._leg: ModelLeg | None = None
-        self._gone = asyncio.Event()
-        self._pace = Pace(self._clock())
-        self._notes = Notes(plan.settings)
+        self._pace = self._caller.pace
+        self._out_bytes_per_ms = plan.settings.output_format.bytes_per_second / 1000
+        self._retiring = False
         self._running: dict[str, asyncio.Task[None]] = {}  # bounded by limits.MAX_PENDING_TOOLS in the session
         self._turnstile: Turnstile[Event | None] = Turnstile(self._step)
         self._alarm = Alarm(lambda: self._guarded(None))
@@ -109,7 +105,8 @@ class Call:
             if self.reason is None:
                 self._dialling = spawn(self._dial(connect), name="dial")
                 self._alarm.set(self._session.deadline())
-            await self._read()
+            code = await self._caller.read(self.caller_said)
+            self.happened(LegClosed("caller", code))
         except Exception as error:
             self._failed(error)
         finally:
@@ -118,15 +115,13 @@ class Call:
                 self._ticker.cancel()
             if self._farewell is not None:
                 await asyncio.wait([self._farewell])
-            self.outbox.close()
-            self._wire.abort()
+            self._caller.abort()
 
     def end(self, reason: CloseReason, detail: str = "") -> None:
         """End the call now, once: last words, release of all that is not the caller's socket, then the close frame."""
         if self.reason is not None:
             return
         self.reason = reason
-        self._gone.set()
         for frame in self._dialect.farewell(reason, detail):
             self.outbox.send(frame)
         self._alarm.set(None)
@@ -138,13 +133,24 @@ class Call:
             self._judge.close(self.plan.session_id)
         for task in self._running.values():
             task.cancel()
-        self._farewell = spawn(self._hang_up(reason, detail), name="farewell")
+        self._farewell = spawn(self._caller.hang_up(reason, detail), name="farewell")
         log.info("call ended", extra={"session": self.plan.session_id, "reason": reason.code})
+
+    def abort(self) -> None:
+        """End the call without a word to anybody."""
+        self.end(CloseReason.GOING_AWAY)
+        self._caller.abort()
 
     @property
     def is_busy(self) -> bool:
-        """Whether a turn is in progress."""
-        return self._notes.is_busy
+        """Whether a turn is in progress: somebody speaks, is answered, or an answer is still being heard."""
+        return self._session.floor.turns.state is not State.LISTENING or bool(self._running)
+
+    def retire(self) -> None:
+        """End the call as soon as no turn is in progress: the relay is being restarted."""
+        self._retiring = True
+        if not self.is_busy:
+            self.end(CloseReason.GOING_AWAY)
 
     async def _dial(self, connect: Callable[[Sink], Awaitable[ModelLeg]]) -> None:
         try:
@@ -153,45 +159,9 @@ class Call:
             self.happened(LegClosed("model", 1006, str(error)))
             return
         self._leg = leg
-        self._set_formats()
         self.happened(LegOpened("model"))
         if self.reason is None:
             leg.start()
-
-    async def _read(self) -> None:
-        receive = self._socket.receive
-        while True:
-            message = await receive()
-            kind = message.type
-            if kind is WSMsgType.TEXT or kind is WSMsgType.BINARY:
-                if stall_s := self.caller_said(message.data, kind is WSMsgType.BINARY):
-                    await self._stall(stall_s)
-            elif kind is WSMsgType.PING:
-                self.outbox.send(message.data, opcode=PONG)
-                if stall_s := self._pace.message(self._clock()):
-                    await self._stall(stall_s)
-            elif kind is not WSMsgType.PONG:
-                break
-        self.happened(LegClosed("caller", close_code(message, self._socket.close_code)))
-
-    async def _stall(self, seconds: float) -> None:
-        """Read nothing for a while, so that the kernel slows the caller down; but notice when it leaves."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._gone.wait()
-
-    async def _hang_up(self, reason: CloseReason, detail: str) -> None:
-        """Close the caller's socket within limits.CLOSE_DEADLINE_S of everything being sent or given up."""
-        if reason.ws_code in UNSENDABLE_CODES:
-            self._wire.abort()
-            return
-        text = (detail or reason.text).encode()[:limits.MAX_CLOSE_REASON_BYTES].decode("utf-8", "ignore")
-        try:
-            async with asyncio.timeout(limits.CLOSE_DEADLINE_S):
-                await self.outbox.emptied()
-                await self._socket.close(code=reason.ws_code, message=text.encode())
-        except (TimeoutError, ConnectionError):
-            self._wire.abort()
 
     # --- events
 
@@ -237,19 +207,19 @@ class Call:
             do[type(command)](command)
         if self.reason is None:
             self._alarm.set(session.deadline())
+            if self._retiring:
+                self.retire()
 
     def _tick(self) -> None:
         """Look after both legs every limits.TICK_S."""
         now = self._clock()
-        if self.outbox.look(now):
-            self.end(CloseReason.CALLER_STALLED)
-            self._wire.abort()  # also when the call has ended: a farewell that nobody takes
-        elif self.outbox.overrun:
-            self.end(CloseReason.SLOW_CALLER)
+        reason = self._caller.look(now)
+        if reason is not None:
+            self.end(reason)
+        if reason is CloseReason.CALLER_STALLED:
+            self._caller.abort()  # also when the call has ended: nobody takes its farewell
         elif self._leg is not None and self.reason is None:
             self._leg.look(now)
-        if self._wire.is_closing:
-            self._gone.set()
         self._ticker = asyncio.get_running_loop().call_later(limits.TICK_S, self._tick)
 
     # --- commands
@@ -259,7 +229,7 @@ class Call:
         if type(event) is AudioProduced:
             audio = event.audio
             size = len(audio) * 0.75 if type(audio) is str else len(audio)
-            audio_ms = size / self._notes.output_bytes_per_ms
+            audio_ms = size / self._out_bytes_per_ms
             if self._same and event.raw is not None:
                 self.outbox.send(event.raw, audio_ms=audio_ms, response_id=event.response_id)
                 return
@@ -267,8 +237,8 @@ class Call:
                 self.outbox.send(frame, opcode=BINARY if type(frame) is Binary else TEXT, audio_ms=audio_ms,
                                  response_id=event.response_id)
             return
-        if self._notes.take(event):
-            self._set_formats()
+        if type(event) is SettingsApplied or type(event) is SessionOpened:
+            self._set_formats(event.settings)
         if self.plan.transparent and (raw := getattr(event, "raw", None)) is not None:
             self.outbox.send(raw)
             return
@@ -297,10 +267,11 @@ class Call:
         if task := self._running.get(command.call_id):
             task.cancel()
 
-    def _set_formats(self) -> None:
-        self._pace.listen_to(self._notes.input_format)
+    def _set_formats(self, settings: Settings) -> None:
+        self._out_bytes_per_ms = settings.output_format.bytes_per_second / 1000
+        self._pace.listen_to(settings.input_format)
         if self._leg is not None:
-            self._leg.audio_format = self.plan.model_input or self._notes.input_format
+            self._leg.audio_format = self.plan.model_input or settings.input_format
 
     def _caller_full(self, full: bool) -> None:
         if self._leg is not None:
