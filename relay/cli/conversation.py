@@ -96,7 +96,7 @@ class Conversation:
     def _session(self, event: Mapping[str, Any], now: float) -> None:
         audio = _part(_part(event, "session"), "audio")
         turns = _part(_part(audio, "input"), "turn_detection")
-        self._silence_ms = float(turns.get("silence_duration_ms") or 0)
+        self._silence_ms = _number(turns.get("silence_duration_ms"))
         self._interrupts = bool(turns.get("interrupt_response", True))
         self._answers_turns = bool(turns.get("create_response", True))
 
@@ -118,7 +118,7 @@ class Conversation:
 
     def _speech_stopped(self, event: Mapping[str, Any], now: float) -> None:
         self._speaking = False
-        end_ms = float(event.get("audio_end_ms") or 0) - self._silence_ms
+        end_ms = _number(event.get("audio_end_ms")) - self._silence_ms
         said_at = self._said_at(end_ms)
         self._stopped = (now if said_at is None else said_at, now)
 
@@ -244,3 +244,8 @@ def _part(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     """The object below `name`; an empty one when it is something else."""
     part = value.get(name)
     return part if isinstance(part, dict) else {}
+
+
+def _number(value: Any) -> float:
+    """A number as it is; 0 for anything else."""
+    return float(value) if isinstance(value, int | float) else 0.0

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 import soxr
@@ -141,12 +141,14 @@ class FileSpeaker:
 
     def __init__(self, path: Path | None) -> None:
         self._clock = Clock()
+        self._raw: BinaryIO | None = None
         self._file: wave.Wave_write | None = None
         if path is not None:
             try:
-                self._file = wave.open(str(path), "wb")  # noqa: SIM115 - closed by `close`
+                self._raw = path.open("wb")
             except OSError as error:
                 raise RelayError(f"{path}: {error.strerror or 'cannot be written'}") from None
+            self._file = wave.open(self._raw, "wb")  # noqa: SIM115 - closed by `close`
             self._file.setnchannels(1)
             self._file.setsampwidth(2)
             self._file.setframerate(RATE_HZ)
@@ -159,8 +161,9 @@ class FileSpeaker:
 
     def close(self) -> None:
         """See `Speaker`; completes the file's header."""
-        if self._file is not None:
+        if self._file is not None and self._raw is not None:
             self._file.close()
+            self._raw.close()
 
 
 class DeviceSpeaker:

@@ -16,6 +16,7 @@ import typer
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 from yarl import URL
 
 from relay import limits
@@ -247,7 +248,7 @@ def row(line: Line) -> Table:
     table.add_column(width=5, style=f"bold {STYLES[line.kind]}")
     table.add_column(style=STYLES[line.kind] if line.kind in ("tool", "note", "error") else "")
     table.add_column(style="dim")
-    table.add_row(line.kind if line.kind != "note" else "", line.text, line.aside)
+    table.add_row(line.kind if line.kind != "note" else "", Text(line.text), Text(line.aside))  # Text: no markup
     return table
 
 
