@@ -93,7 +93,6 @@ class Session:
             e.ToolCalled: self.answers.called,
             e.OutputItemFinished: self._output_item_finished,
             e.ResponseFinished: self.answers.finished,
-            e.Acknowledged: self._to_caller,
             e.Warned: self._to_caller,
             e.Failed: self._failed,
             # reports
