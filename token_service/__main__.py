@@ -86,8 +86,8 @@ def _tls(config: Config) -> ssl.SSLContext | None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code: 0 after a signal, 1 when the address cannot be had, 2 for a configuration that cannot be run with."""
-    parser = argparse.ArgumentParser(prog="python -m token_service", description="The token service of Voice Relay, alone.")
+    """Exit code: 0 after a signal, 1 when the address is taken, 2 when the configuration is wrong."""
+    parser = argparse.ArgumentParser("python -m token_service", description="The token service of Voice Relay.")
     parser.add_argument("--config", type=Path)
     parser.add_argument("--host")
     parser.add_argument("--port", type=int)

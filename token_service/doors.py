@@ -272,7 +272,7 @@ def _is_positive(value: object) -> bool:
 def _openai_wish(body: dict[str, Any], *, single_use: bool) -> Wish:
     for name in body:
         if name not in ("expires_after", "session"):
-            raise CallerError(f"Unknown parameter: '{name}'.", code="unknown_parameter", param=name)
+            raise CallerError(f"Unknown parameter: '{name[:64]}'.", code="unknown_parameter", param=name[:64])
     session = body.get("session")
     if session is not None and not isinstance(session, dict):
         raise CallerError("session: an object is required.", code="invalid_type", param="session")

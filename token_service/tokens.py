@@ -127,8 +127,10 @@ def verify(token: str, find: FindKey, *, issuer: str, audience: str, now: float)
     token = token.removeprefix(GATEWAY_PREFIX).removeprefix(OPENAI_PREFIX)
     try:
         header = jwt.get_unverified_header(token)
-    except (jwt.PyJWTError, ValueError, RecursionError):
+    except (jwt.DecodeError, ValueError, RecursionError):
         raise BadToken(Reason.FORM) from None
+    except jwt.PyJWTError:  # a `crit` that PyJWT does not know, or a mistyped header
+        raise BadToken(Reason.ALGORITHM) from None
     if header.get("alg") != ALGORITHM or "crit" in header:
         raise BadToken(Reason.ALGORITHM)
     if header.get("typ") != TYPE:

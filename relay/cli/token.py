@@ -59,7 +59,7 @@ def token(
             print(f"signs from now on: {service.keys.rotate(time.time())}")
         elif revoke is not None:
             if not revoke.startswith(("tok_", "key_", "sig_")):
-                raise ConfigError("is the id of a token (tok_…), an API key (key_…) or a signing key (sig_…)", "--revoke")
+                raise ConfigError("is an id: of a token (tok_…), an API key (key_…), a signing key (sig_…)", "--revoke")
             service.revoke(revoke)
             print(f"revoked: {revoke}")
         else:

@@ -221,8 +221,8 @@ class RevocationWatch:
 
     Args:
         on_revoked: gets names and the Unix time of their revocation; ends the sessions whose `Grant.revoked_by` says
-            so. It hears of each name for `limits.HANDSHAKE_DEADLINE_S`, so that a session that was being opened meanwhile
-            is not missed.
+            so. It hears of each name for `limits.HANDSHAKE_DEADLINE_S`, so that a session that was being opened
+            meanwhile is not missed.
     """
 
     def __init__(self, authenticator: Authenticator, on_revoked: Callable[[Mapping[str, int]], None]) -> None:
