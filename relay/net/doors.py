@@ -163,7 +163,7 @@ async def _model_leg(house: House, route: Route, plan: Plan, same: bool, sink: S
         cascade = Cascade(plan.session_id, plan.settings, LOCAL_INPUT, LOCAL_OUTPUT)
         return CascadeLeg(cascade, house.engines.session, sink)
     socket, first = await dial(house.pool, route.target)
-    return SocketLeg(socket, first, OpenAIModel(), sink, same=same, transparent=plan.transparent)
+    return SocketLeg(socket, first, OpenAIModel(passthrough=plan.transparent), sink, same=same)
 
 
 async def _say_no(

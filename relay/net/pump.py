@@ -239,9 +239,6 @@ class Call:
             return
         if type(event) is SettingsApplied or type(event) is SessionOpened:
             self._set_formats(event.settings)
-        if self.plan.transparent and (raw := getattr(event, "raw", None)) is not None:
-            self.outbox.send(raw)
-            return
         for frame in self._encode(event):
             self.outbox.send(frame, opcode=BINARY if type(frame) is Binary else TEXT)
 

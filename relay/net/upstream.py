@@ -103,12 +103,10 @@ class SocketLeg:
         first: from `dial`.
         sink: is given every event, and at the end one `LegClosed`.
         same: the caller speaks this dialect too: audio may pass as the bytes it came in.
-        transparent: the same for everything else.
     """
 
     def __init__(
-        self, socket: Socket, first: Message, dialect: ModelDialect, sink: Sink, *,
-        same: bool = False, transparent: bool = False,
+        self, socket: Socket, first: Message, dialect: ModelDialect, sink: Sink, *, same: bool = False
     ) -> None:
         self.audio_format = AudioFormat()
         """What the model is sent, for the bound on how much may wait; the call follows it."""
@@ -118,7 +116,6 @@ class SocketLeg:
         self._decode = dialect.decode
         self._sink = sink
         self._same = same
-        self._transparent = transparent
         self._wire = Wire(socket)
         self.outbox = Outbox(self._wire, MODEL_BOUNDS)
         self._may_read = asyncio.Event()
@@ -138,9 +135,6 @@ class SocketLeg:
             if self._same and event.raw is not None:
                 self.outbox.send(event.raw, audio_ms=audio_ms)
                 return
-        elif self._transparent and (raw := getattr(event, "raw", None)) is not None:
-            self.outbox.send(raw)
-            return
         else:
             audio_ms = 0.0
         for frame in self._encode(event):

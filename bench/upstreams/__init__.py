@@ -1,0 +1,1 @@
+"""Simulated upstreams: servers written from the protocol documents, with nothing of the relay in them."""
