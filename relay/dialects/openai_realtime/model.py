@@ -11,7 +11,7 @@ from relay import events, limits
 from relay.dialects.openai_realtime.items import item_seen, item_wish, usage_seen
 from relay.dialects.openai_realtime.responses import options_seen, options_wish
 from relay.dialects.openai_realtime.shapes import session_wish, settings_seen
-from relay.dialects.openai_realtime.wire import Invalid, loads, quoted
+from relay.dialects.openai_realtime.wire import MAX_INTEGER, Invalid, loads, quoted
 from relay.events import AudioAppended, AudioProduced, Event, Failed, TextProduced, TranscriptProduced, Unmapped
 from relay.nouns import Fault
 
@@ -120,7 +120,7 @@ def _word_or_none(message: Mapping[str, Any], name: str) -> str | None:
 
 def _count(message: Mapping[str, Any], name: str) -> int:
     value = message.get(name)
-    return value if type(value) is int and value >= 0 else 0
+    return value if type(value) is int and 0 <= value <= MAX_INTEGER else 0
 
 
 def _object(message: Mapping[str, Any], name: str) -> dict[str, Any]:

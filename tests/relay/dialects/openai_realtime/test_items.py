@@ -194,5 +194,10 @@ def test_usage_that_is_none_is_none(odd):
     assert usage_seen(odd) is None
 
 
+def test_counts_that_cannot_be_added_up_are_not_believed():
+    huge = {"input_token_details": {"text_tokens": 2**64 - 1, "audio_tokens": 2}}
+    assert usage_seen(huge) == Usage(input_audio=2)
+
+
 def test_a_transcription_always_has_usage():
     assert transcription_usage_object(None) == {"type": "duration", "seconds": 0.0}
