@@ -91,7 +91,8 @@ export function themeSwitch() {
   const apply = (theme) => {
     if (theme === "system") delete document.documentElement.dataset.theme;
     else document.documentElement.dataset.theme = theme;
-    byId("theme").textContent = `Theme: ${theme}`;
+    byId("theme-name").textContent = theme;
+    byId("theme").setAttribute("aria-label", `Theme: ${theme}`);
   };
   let theme = stored() ?? "system";
   apply(theme);

@@ -67,7 +67,7 @@ function draw() {
 function stateText() {
   if (talk.status === "connecting") return "Connecting";
   if (talk.activity !== "listening") return STATES[talk.activity];
-  if (!talk.microphone.open) return "Ready, typing only";
+  if (!talk.microphone.open) return "Typing only";
   if (talk.muted) return "Muted";
   return talk.push ? "Ready" : STATES.listening;
 }

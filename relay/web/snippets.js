@@ -5,7 +5,7 @@ export const CLIENTS = {
   "ai-node": "AI SDK Node",
   "openai-python": "OpenAI Python",
   "openai-js": "OpenAI JS",
-  curl: "curl mint",
+  curl: "curl",
 };
 
 /**

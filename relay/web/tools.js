@@ -1,6 +1,6 @@
 /** Tools that run in this page, so that a tool call can be seen without writing one. Their data is made up, and says so. */
 
-const SKIES = ["clear sky", "light rain", "scattered clouds", "overcast", "fog", "thunderstorms", "snow showers"];
+const SKIES = ["clear sky", "light rain", "scattered clouds", "overcast", "mist", "showers"];
 
 export const DEFINITIONS = [
   {
@@ -69,7 +69,7 @@ function weather(city) {
   return {
     city,
     conditions: SKIES[hash % SKIES.length],
-    temperature_celsius: (hash % 34) - 4,
+    temperature_celsius: 4 + (hash % 25),
     wind_kmh: 3 + (hash % 29),
     source: "demo data",
   };

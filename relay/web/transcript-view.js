@@ -9,11 +9,16 @@ export class TranscriptView {
     this.scroller = byId("transcript");
     this.announcer = byId("announcer");
     this.shown = new Map();
+    this.following = true;
+    this.scroller.addEventListener("scroll", () => {
+      const { scrollHeight, scrollTop, clientHeight } = this.scroller;
+      this.following = scrollHeight - scrollTop - clientHeight < NEAR_THE_END_PX;
+    });
+    new ResizeObserver(() => this.#follow()).observe(this.scroller);
   }
 
   /** @param {object[]} entries */
   draw(entries) {
-    const following = this.scroller.scrollHeight - this.scroller.scrollTop - this.scroller.clientHeight < NEAR_THE_END_PX;
     byId("empty").hidden = entries.length > 0;
     const keys = new Set(entries.map((entry) => entry.key));
     for (const [key, { node }] of this.shown) {
@@ -22,7 +27,11 @@ export class TranscriptView {
       this.shown.delete(key);
     }
     entries.forEach((entry, at) => this.#place(entry, at));
-    if (following) this.scroller.scrollTop = this.scroller.scrollHeight;
+    this.#follow();
+  }
+
+  #follow() {
+    if (this.following) this.scroller.scrollTop = this.scroller.scrollHeight;
   }
 
   #place(entry, at) {

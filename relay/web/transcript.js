@@ -120,8 +120,9 @@ export class Transcript {
     const whole = transcript ?? text;
     if (!entry || whole === undefined) return;
     // A relay that cut the reply repeats only the heard part; what was sent before stays visible as unheard.
-    if (whole.length < entry.text.length && entry.text.startsWith(whole.trimEnd())) {
-      this.#change(entry, { heardChars: whole.trimEnd().length });
+    const heard = whole.trimEnd();
+    if (heard.length < entry.text.trimEnd().length && entry.text.startsWith(heard)) {
+      this.#change(entry, { heardChars: heard.length });
     } else this.#change(entry, { text: whole });
   }
 
