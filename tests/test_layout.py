@@ -6,8 +6,9 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,6 +47,8 @@ IMPURE = {
 }
 """Clocks, threads, sockets and files: in pure code time is an argument and nothing is awaited."""
 
+FILE_ACCESS = {"open", "read_text", "read_bytes", "write_text", "write_bytes"}
+
 UNTESTED: dict[str, str] = {}
 """Modules without a test file of their own, each with the reason."""
 
@@ -65,73 +68,88 @@ class Source:
     path: Path
 
     @property
-    def name(self) -> str:
-        """Dotted name of the module."""
-        return ".".join(self.path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    def file(self) -> str:
+        return str(self.path).removeprefix(f"{ROOT}/")
 
     @property
+    def name(self) -> str:
+        """Dotted name of the module."""
+        return self.file.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+
+    @cached_property
     def text(self) -> str:
         return self.path.read_text(encoding="utf-8")
 
-    @property
-    def tree(self) -> ast.Module:
-        return parsed(self.path)
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        return list(ast.walk(ast.parse(self.text)))
+
+    def of(self, *kinds: type[ast.AST]) -> list[Any]:
+        """All nodes of some kinds."""
+        return [node for node in self.nodes if isinstance(node, kinds)]
+
+    def at(self, node: Any, what: str = "") -> str:
+        """A place, for a message."""
+        return f"{self.file}:{node.lineno} {what}".strip()
 
 
 @cache
-def parsed(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
 def sources(*folders: str) -> list[Source]:
-    return [Source(path) for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))
-            if "node_modules" not in path.parts]
-
-
-def each(*folders: str, where=lambda source: True) -> pytest.MarkDecorator:
-    """One test for every file, named by it."""
-    chosen = [source for source in sources(*folders) if where(source)]
-    return pytest.mark.parametrize("source", chosen, ids=[str(one.path.relative_to(ROOT)) for one in chosen])
+    found = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+    return [Source(path) for path in found if "node_modules" not in path.parts]
 
 
 def within(name: str, prefixes: tuple[str, ...]) -> bool:
     return any(name == prefix or name.startswith(prefix + ".") for prefix in prefixes)
 
 
-def imports(tree: ast.Module) -> Iterator[str]:
-    """Dotted names of everything imported, also inside functions."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"line {node.lineno}: a relative import"
-            for alias in node.names:
-                whole = f"{node.module}.{alias.name}"
-                yield whole if (ROOT / whole.replace(".", "/")).exists() or _is_module(whole) else str(node.module)
+def imports(source: Source) -> Iterator[str]:
+    """Dotted names of the modules imported anywhere in a file."""
+    for node in source.of(ast.Import):
+        yield from (alias.name for alias in node.names)
+    for node in source.of(ast.ImportFrom):
+        assert node.level == 0, source.at(node, "a relative import")
+        for alias in node.names:
+            whole = f"{node.module}.{alias.name}"
+            yield whole if is_module(whole) else str(node.module)
 
 
-def _is_module(name: str) -> bool:
-    return (ROOT / name.replace(".", "/")).with_suffix(".py").exists()
+@cache
+def is_module(name: str) -> bool:
+    path = ROOT / name.replace(".", "/")
+    return path.with_suffix(".py").exists() or path.is_dir()
 
 
-@each(*PROGRAM)
-def test_imports_point_inward(source):
-    rule = max((prefix for prefix in ARROWS if within(source.name, (prefix,))), key=len, default=None)
-    if rule is None:
-        assert source.name == "relay", "a new package needs a line in ARROWS"
-        return
-    ours = [name for name in imports(source.tree) if name.split(".")[0] in PROGRAM]
-    wrong = [name for name in ours if not within(name, ARROWS[rule])]
-    assert not wrong, f"{rule} may import only {ARROWS[rule]}"
-    if rule == "relay.net":
-        assert not [name for name in ours if within(name, ("relay.cli",))]
+def rule_for(source: Source) -> str | None:
+    return max((prefix for prefix in ARROWS if within(source.name, (prefix,))), key=len, default=None)
 
 
-@each("relay", where=lambda source: within(source.name, PURE))
-def test_pure_code_has_no_clock_no_thread_and_no_io(source):
-    assert not {name.split(".")[0] for name in imports(source.tree)} & IMPURE
-    calls = {called(node) for node in ast.walk(source.tree) if isinstance(node, ast.Call)}
-    assert not calls & {"open", "read_text", "read_bytes", "write_text", "write_bytes"}
+def test_every_package_has_its_arrows():
+    assert [source.name for source in sources(*PROGRAM) if rule_for(source) is None] == ["relay"]
+
+
+def test_imports_point_inward():
+    wrong = [
+        f"{source.name} -> {name}"
+        for source in sources(*PROGRAM)
+        for name in imports(source)
+        if name.split(".")[0] in PROGRAM and not within(name, ARROWS.get(str(rule_for(source)), ()))
+    ]
+    assert not wrong
+
+
+def test_nothing_imports_the_command_line():
+    others = [source for source in sources(*PROGRAM) if not within(source.name, ("relay.cli",))]
+    assert not [source.file for source in others if any(within(name, ("relay.cli",)) for name in imports(source))]
+
+
+def test_pure_code_has_no_clock_no_thread_and_no_io():
+    wrong = []
+    for source in sources("relay"):
+        if within(source.name, PURE):
+            wrong += [f"{source.file} {name}" for name in imports(source) if name.split(".")[0] in IMPURE]
+            wrong += [source.at(node) for node in source.of(ast.Call) if called(node) in FILE_ACCESS]
+    assert not wrong
 
 
 def called(node: ast.Call) -> str:
@@ -141,17 +159,19 @@ def called(node: ast.Call) -> str:
 
 def has_code(source: Source) -> bool:
     """Whether there is behaviour to test: a function with a body beyond a docstring."""
-    functions = [node for node in ast.walk(source.tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    functions = source.of(ast.FunctionDef, ast.AsyncFunctionDef)
     return any(not all(isinstance(statement, ast.Expr) for statement in node.body) for node in functions)
 
 
-@each(*PROGRAM, where=has_code)
-def test_every_module_with_code_has_its_test_file(source):
-    relative = source.path.relative_to(ROOT)
-    if str(relative) in UNTESTED:
-        return
-    name = relative.parent.name if relative.stem == "__init__" else relative.stem.strip("_")
-    assert (ROOT / "tests" / relative.parent / f"test_{name}.py").exists()
+def test_every_module_with_code_has_its_test_file():
+    missing = []
+    for source in sources(*PROGRAM):
+        path = Path(source.file)
+        name = path.parent.name if path.stem == "__init__" else path.stem.strip("_")
+        mirror = Path("tests") / path.parent / f"test_{name}.py"
+        if has_code(source) and source.file not in UNTESTED and not (ROOT / mirror).exists():
+            missing.append(str(mirror))
+    assert not missing
 
 
 def test_exemptions_from_the_mirror_exist_and_give_a_reason():
@@ -160,41 +180,43 @@ def test_exemptions_from_the_mirror_exist_and_give_a_reason():
         assert len(reason) > 20
 
 
-@each(*PROGRAM, "tests", "bench")
-def test_files_and_functions_are_short(source):
-    assert len(source.text.splitlines()) <= MAX_FILE_LINES
-    for node in ast.walk(source.tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None:
-            assert node.end_lineno - node.lineno + 1 <= MAX_FUNCTION_LINES, f"{node.name}, line {node.lineno}"
+def test_files_are_short():
+    files = [*(source.path for source in sources(*PROGRAM, "tests", "bench")), *(ROOT / "relay/web").rglob("*.js")]
+    assert not [str(path) for path in files if len(path.read_text(encoding="utf-8").splitlines()) > MAX_FILE_LINES]
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "relay" / "web").rglob("*.js")), ids=lambda path: path.name)
-def test_scripts_of_the_pages_are_short(path):
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_FILE_LINES
+def test_functions_are_short():
+    assert not [
+        source.at(node, node.name)
+        for source in sources(*PROGRAM, "tests", "bench")
+        for node in source.of(ast.FunctionDef, ast.AsyncFunctionDef)
+        if node.end_lineno - node.lineno + 1 > MAX_FUNCTION_LINES
+    ]
 
 
-def classes(tree: ast.Module) -> Iterator[ast.ClassDef]:
-    return (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+def test_constructors_take_few_parameters():
+    assert not [
+        source.at(node)
+        for source in sources(*PROGRAM)
+        for node in source.of(ast.FunctionDef)
+        if node.name == "__init__"
+        and len(node.args.posonlyargs + node.args.args + node.args.kwonlyargs) - 1 > MAX_CONSTRUCTOR_PARAMETERS
+    ]
 
 
-@each(*PROGRAM)
-def test_constructors_take_few_parameters(source):
-    for node in classes(source.tree):
-        for method in node.body:
-            if isinstance(method, ast.FunctionDef) and method.name == "__init__":
-                taken = method.args.posonlyargs + method.args.args + method.args.kwonlyargs
-                assert len(taken) - 1 <= MAX_CONSTRUCTOR_PARAMETERS, f"{node.name}, line {method.lineno}"
-
-
-@each(*PROGRAM)
-def test_class_names_say_what_a_thing_is(source):
-    assert not [node.name for node in classes(source.tree) if BANNED_NAMES.search(node.name)]
+def test_class_names_say_what_a_thing_is():
+    assert not [
+        source.at(node, node.name)
+        for source in sources(*PROGRAM)
+        for node in source.of(ast.ClassDef)
+        if BANNED_NAMES.search(node.name)
+    ]
 
 
 def test_inheritance_is_shallow():
     bases: dict[str, set[str]] = {}
     for source in sources(*PROGRAM):
-        for node in classes(source.tree):
+        for node in source.of(ast.ClassDef):
             names = {ast.unparse(base).split("[")[0].split(".")[-1] for base in node.bases}
             bases.setdefault(node.name, set()).update(names - {node.name})
 
@@ -204,69 +226,71 @@ def test_inheritance_is_shallow():
     assert not {name: ancestors(name) for name in bases if ancestors(name) > MAX_ANCESTORS}
 
 
-def unbounded(source: Source) -> Iterator[int]:
-    """Lines that make a queue without a bound."""
+def unbounded(source: Source) -> Iterator[str]:
+    """Places that make a queue without a bound."""
     lines = source.text.splitlines()
 
-    def excused(node: ast.AST) -> bool:
+    def excused(node: Any) -> bool:
         return re.search(r"# bounded(:| by| in) \S+", lines[node.lineno - 1]) is not None
 
-    for node in ast.walk(source.tree):
-        if isinstance(node, ast.keyword) and node.arg == "default_factory":
-            if ast.unparse(node.value).split(".")[-1] in ("deque", "Queue") and not excused(node.value):
-                yield node.value.lineno
-        elif isinstance(node, ast.Call) and called(node) == "deque":
-            bounded = len(node.args) > 1 or any(word.arg == "maxlen" for word in node.keywords)
-            if not bounded and not excused(node):
-                yield node.lineno
-        elif isinstance(node, ast.Call) and re.fullmatch(r"(Lifo|Priority|Joinable)?Queue", called(node)):
-            size = [*node.args, *(word.value for word in node.keywords if word.arg == "maxsize")]
-            if not size or ast.unparse(size[0]) in ("0", "-1"):
-                yield node.lineno
-        elif isinstance(node, ast.Call) and called(node) == "SimpleQueue" and not excused(node):
-            yield node.lineno
+    for node in source.of(ast.keyword):
+        made = ast.unparse(node.value).split(".")[-1]
+        if node.arg == "default_factory" and made in ("deque", "Queue") and not excused(node.value):
+            yield source.at(node.value)
+    for node in source.of(ast.Call):
+        name, words = called(node), {word.arg: word.value for word in node.keywords}
+        if name == "deque" or name == "SimpleQueue":
+            bounded = len(node.args) > 1 or "maxlen" in words or excused(node)
+        elif re.fullmatch(r"(Lifo|Priority|Joinable)?Queue", name):
+            size = node.args[0] if node.args else words.get("maxsize")
+            bounded = size is not None and ast.unparse(size) not in ("0", "-1")
+        else:
+            continue
+        if not bounded:
+            yield source.at(node)
 
 
-@each(*PROGRAM)
-def test_every_queue_has_a_bound(source):
-    assert not list(unbounded(source))
+def test_every_queue_has_a_bound():
+    assert not [place for source in sources(*PROGRAM) for place in unbounded(source)]
 
 
-@each(*PROGRAM, where=lambda source: source.name != "relay.net.tasks")
-def test_tasks_are_made_in_one_place(source):
-    made = [
-        node.lineno for node in ast.walk(source.tree)
-        if isinstance(node, ast.Attribute) and node.attr in ("create_task", "ensure_future")
-    ]
-    assert not made, "use relay.net.tasks.spawn"
-
-
-def bounds() -> list[tuple[str, ast.stmt]]:
-    """Names of limits.py, each with the statement that follows."""
-    body = parsed(ROOT / "relay/limits.py").body
-    following = [*body[1:], ast.Pass()]
-    return [
-        (node.target.id, after) for node, after in zip(body, following, strict=True)
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+def test_tasks_are_made_in_one_place():
+    assert not [
+        source.at(node, "use relay.net.tasks.spawn")
+        for source in sources(*PROGRAM)
+        for node in source.of(ast.Attribute)
+        if node.attr in ("create_task", "ensure_future") and source.name != "relay.net.tasks"
     ]
 
 
-@pytest.mark.parametrize(("name", "after"), bounds(), ids=[name for name, _ in bounds()])
-def test_bound_has_a_unit_and_a_reason(name, after):
-    assert name.split("_")[-1] in UNITS | COUNTS, "say in the name what is counted, or in which unit"
-    assert isinstance(after, ast.Expr), "a docstring below it gives the reason"
-    assert isinstance(after.value, ast.Constant)
-    assert len(str(after.value.value)) > 20
+LIMITS = ast.parse((ROOT / "relay/limits.py").read_text(encoding="utf-8")).body
+
+
+def bounds() -> list[str]:
+    """Names of limits.py."""
+    return [node.target.id for node in LIMITS if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)]
+
+
+def test_every_bound_says_what_is_counted_or_in_which_unit():
+    assert not [name for name in bounds() if name.split("_")[-1] not in UNITS | COUNTS]
+
+
+def test_every_bound_has_its_reason_below():
+    reasonless = []
+    for node, after in zip(LIMITS, [*LIMITS[1:], ast.Pass()], strict=True):
+        said = after.value.value if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) else ""
+        if isinstance(node, ast.AnnAssign) and len(str(said)) <= 20:
+            reasonless.append(ast.unparse(node))
+    assert not reasonless
 
 
 def test_limits_holds_nothing_but_bounds():
-    body = parsed(ROOT / "relay/limits.py").body
-    assert not [node for node in body if not isinstance(node, ast.Expr | ast.AnnAssign | ast.ImportFrom)]
+    assert not [node for node in LIMITS if not isinstance(node, ast.Expr | ast.AnnAssign | ast.ImportFrom)]
 
 
 def test_every_bound_is_used():
     text = "\n".join(source.text for source in sources(*PROGRAM) if source.name != "relay.limits")
-    assert not [name for name, _ in bounds() if not re.search(rf"\b{name}\b", text)]
+    assert not [name for name in bounds() if not re.search(rf"\b{name}\b", text)]
 
 
 @pytest.mark.parametrize(
