@@ -6,7 +6,6 @@ import ctypes
 import errno
 import importlib
 import importlib.metadata
-import ipaddress
 import os
 import resource
 import socket
@@ -24,6 +23,7 @@ from rich.text import Text
 from relay import config as configuration
 from relay.config import Config
 from relay.errors import ConfigError
+from token_service.policy import is_loopback
 
 NEEDED = {
     "aiohttp": "aiohttp", "espeakng-loader": "espeakng_loader", "mcp": "mcp", "numpy": "numpy",
@@ -214,14 +214,6 @@ def keys(host: str, hashed: tuple[str, ...]) -> Finding:
         "keys", "fail", f"none, and {host} is reachable from outside",
         "relay token --hash-key makes one for [server] keys or RELAY_KEYS",
     )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def data_directory(path: Path) -> Finding:

@@ -127,6 +127,7 @@ class Call:
         self.conversation = Conversation(self.playback, self.said_at)
         self.opened = asyncio.Event()
         self.progress_at = 0.0
+        self.quiet_since: float | None = None
 
     async def run(self) -> bool:
         """Talk until it is over. Returns whether there was an answer.
@@ -208,20 +209,21 @@ class Call:
 
     async def _play(self) -> None:
         """Play until the conversation is over."""
-        quiet_since: float | None = None
-        while True:
+        while not self._over(self._now()):
             await self.speaker.write(self.playback.pull(BLOCK_BYTES))
-            now = self._now()
-            if not (self.ends and self.input_over):
-                continue
-            if self.conversation.busy:
-                quiet_since = None
-                if not self.playback.queued_ms and now - self.progress_at > self.wait_s:
-                    return
-            else:
-                quiet_since = now if quiet_since is None else quiet_since
-                if now - quiet_since >= SETTLE_S:
-                    return
+
+    def _over(self, now: float) -> bool:
+        """Whether all was said and heard, or nothing comes any more."""
+        opened = self.opened.is_set()
+        if self.conversation.busy or not opened:
+            self.quiet_since = None
+            stuck = not self.playback.queued_ms and now - self.progress_at > self.wait_s
+            return stuck and (self.ends or not opened)
+        if not (self.ends and self.input_over):
+            return False
+        if self.quiet_since is None:
+            self.quiet_since = now
+        return now - self.quiet_since >= SETTLE_S
 
     def said_at(self, position_ms: float) -> float | None:
         """When the given millisecond of our audio was sent; audio is sent as fast as it plays."""

@@ -12,7 +12,6 @@ from relay.cli.doctor import (
     data_directory,
     engines,
     examine,
-    is_loopback,
     keys,
     open_files,
     packages,
@@ -83,14 +82,6 @@ def test_no_keys_beyond_loopback_is_a_fail():
     assert keys("127.0.0.1", ()).level == "ok"
     assert keys("0.0.0.0", ()).level == "fail"
     assert keys("0.0.0.0", ("sha256:" + "0" * 64,)).level == "ok"
-
-
-@pytest.mark.parametrize(
-    ("host", "loopback"),
-    [("127.0.0.1", True), ("127.8.8.8", True), ("::1", True), ("localhost", True), ("10.0.0.1", False), ("::", False)],
-)
-def test_loopback_is_recognized(host, loopback):
-    assert is_loopback(host) is loopback
 
 
 def test_data_directory_open_to_others_is_a_fail(tmp_path):

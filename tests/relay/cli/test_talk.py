@@ -170,6 +170,19 @@ def test_silent_relay_is_waited_for_as_long_as_asked(capsys):
     assert capsys.readouterr().err == "relay: there was no answer\n"
 
 
+def test_relay_that_does_not_open_a_session_is_waited_for_as_long_as_asked(capsys):
+    def accept_and_say_nothing(socket):
+        for _ in socket:
+            pass
+
+    with serve(accept_and_say_nothing, "127.0.0.1", 0) as server:
+        threading.Thread(target=server.serve_forever).start()
+        url = f"ws://127.0.0.1:{server.socket.getsockname()[1]}"
+        assert talk(url, "--text", "hello", "--wait", "0.1") == 1
+        server.shutdown()
+    assert capsys.readouterr().err == "relay: there was no answer\n"
+
+
 def test_session_that_the_relay_ends_is_a_failure_with_its_code(capsys):
     def steps(script):
         script.until("response.create")
