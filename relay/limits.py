@@ -45,6 +45,12 @@ MAX_AI_SDK_FRAME_CHARS: Final = 4 * 1024 * 1024
 MAX_OPEN_ITEMS: Final = 64
 """Items of an answer that a dialect keeps state for at once; the oldest is forgotten first."""
 
+MAX_APPEND_CHARS: Final = 20 * 1024 * 1024
+"""Base64 of one append of audio; OpenAI Realtime allows 15 MiB of samples."""
+
+MAX_PARAM_CHARS: Final = 120
+"""Of the path of a member in an error message; it may hold names that the peer made up."""
+
 MAX_EVENT_ID_CHARS: Final = 512
 """Length of a caller's own event id (OpenAI Realtime: 512)."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from relay import limits
 from relay.dialects.openai_realtime.items import item_from
 from relay.dialects.openai_realtime.responses import options_from
 from relay.dialects.openai_realtime.server_events import ServerEvents
@@ -41,9 +42,6 @@ from relay.events import (
     Unmapped,
 )
 from relay.nouns import PCM24, Fault
-
-MAX_APPEND_CHARS: Final = 20 * 1024 * 1024
-"""Base64 of the 15 MiB that OpenAI allows in one append (section 12.1)."""
 
 _ID: Final[Table] = {"item_id": ident}
 _CUT: Final[Table] = {**_ID, "content_index": integer(0), "audio_end_ms": integer(0)}
@@ -103,7 +101,7 @@ class OpenAICaller:
             # HOT: fifty a second from every caller, and nearly always these two members.
             if len(message) == 2 and message.get("type") == "input_audio_buffer.append":
                 audio = message.get("audio")
-                if type(audio) is str and len(audio) <= MAX_APPEND_CHARS:
+                if type(audio) is str and len(audio) <= limits.MAX_APPEND_CHARS:
                     return [AudioAppended(audio, None, frame)]
             check_depth(message)
             request_id = request_id_of(message)
@@ -126,7 +124,7 @@ class OpenAICaller:
         elif kind == "response.create":
             formats = (self._asked_format, self._events.settings.output_format)
             read = {"options": options_from(read.get("response"), "response", formats)}
-        elif len(read.get("audio", "")) > MAX_APPEND_CHARS:
+        elif len(read.get("audio", "")) > limits.MAX_APPEND_CHARS:
             raise wrong("audio", "more than 15 MiB")
         return build(**read, request_id=request_id, raw=raw)
 

@@ -19,9 +19,6 @@ from relay.nouns import Fault
 Reader = Callable[[Any, str], Any]
 Table = Mapping[str, Reader]
 
-MAX_PATH_CHARS: Final = 120
-"""Of a path in an error message: it may hold names that the peer made up."""
-
 MAX_INTEGER: Final = 2**53
 """Beyond it JavaScript cannot count, and sums would not fit into the 64 bits that orjson writes."""
 
@@ -113,7 +110,7 @@ def members(value: Any, path: str, table: Table, required: Collection[str] = ())
     for name, member in value.items():
         reader = table.get(name)
         if reader is None:
-            where = (prefix + name)[:MAX_PATH_CHARS]
+            where = (prefix + name)[: limits.MAX_PARAM_CHARS]
             raise Invalid("unknown_parameter", f"Unknown parameter: '{where}'.", where)
         read[name] = reader(member, prefix + name)
     return read

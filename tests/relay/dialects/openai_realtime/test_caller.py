@@ -11,7 +11,6 @@ from openai.types.realtime import RealtimeClientEvent
 from relay import events, limits
 from relay.dialects.base import CallerDialect
 from relay.dialects.openai_realtime import OpenAICaller
-from relay.dialects.openai_realtime.caller import MAX_APPEND_CHARS
 from relay.errors import CloseReason
 from relay.nouns import MULAW8K, Item, Part, ResponseOptions, Settings, TurnDetection
 
@@ -167,8 +166,10 @@ def test_a_frame_nested_too_deep_is_rejected():
 
 
 def test_an_append_beyond_15_mib_is_rejected_and_one_at_the_bound_is_not():
-    assert fault(frame("input_audio_buffer.append", audio="A" * (MAX_APPEND_CHARS + 4))).param == "audio"
-    assert isinstance(decode(frame("input_audio_buffer.append", audio="A" * MAX_APPEND_CHARS)), events.AudioAppended)
+    assert fault(frame("input_audio_buffer.append", audio="A" * (limits.MAX_APPEND_CHARS + 4))).param == "audio"
+    assert isinstance(
+        decode(frame("input_audio_buffer.append", audio="A" * limits.MAX_APPEND_CHARS)), events.AudioAppended
+    )
 
 
 def test_samples_of_an_item_are_decoded():
