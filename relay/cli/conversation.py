@@ -34,7 +34,7 @@ class Line:
     kind: Kind
     text: str
     aside: str = ""
-    """A figure that belongs to it."""
+    """Shown behind it, in grey."""
 
 
 def opening(text: str | None) -> list[Frame]:
@@ -168,8 +168,8 @@ class Conversation:
         if self._stopped is not None:
             ended, noticed = self._stopped
             self._stopped = None
-            aside = f"{now - ended:.2f} s after the last word, {now - noticed:.2f} s after it was found"
-            self.lines.append(Line("note", "first sound of the answer", aside))
+            after = f"{now - ended:.2f} s after the last word"
+            self.lines.append(Line("note", f"answered {after}", f"{now - noticed:.2f} s after the turn was found over"))
 
     def _end_saying(self, aside: str = "") -> None:
         if self.saying.strip():

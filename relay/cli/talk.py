@@ -245,12 +245,14 @@ class Call:
 
 
 def row(line: Line) -> Table:
-    """A line as it looks: who, what, and a figure in grey."""
+    """A line as it looks: who, what, and an aside in grey."""
     table = Table.grid(padding=(0, 1))
     table.add_column(width=5, style=f"bold {STYLES[line.kind]}")
     table.add_column(style=STYLES[line.kind] if line.kind in ("tool", "note", "error") else "")
-    table.add_column(style="dim")
-    table.add_row(line.kind if line.kind != "note" else "", Text(line.text), Text(line.aside))  # Text: no markup
+    said = Text(line.text)  # a Text has no markup: words may hold brackets
+    if line.aside:
+        said.append(f" ({line.aside})", style="dim")
+    table.add_row(line.kind if line.kind != "note" else "", said)
     return table
 
 

@@ -83,9 +83,7 @@ def test_answer_grows_and_ends_as_a_line():
 def test_first_sound_is_measured_from_the_last_word_and_from_its_detection():
     talk = Talk().take(STARTED).take(STOPPED, COMMITTED, now=102.1).take(created(), audio(20), audio(20), now=102.4)
     (line,) = talk.conversation.lines
-    assert line == Line(
-        "note", "first sound of the answer", "0.90 s after the last word, 0.30 s after it was found"
-    )
+    assert line == Line("note", "answered 0.90 s after the last word", "0.30 s after the turn was found over")
 
 
 def test_interruption_flushes_and_truncates_at_what_was_played():
