@@ -132,8 +132,8 @@ async def _admit(house: House, request: web.Request, model: str) -> Visit:
 
 async def _accept(request: web.Request, marker: str | None) -> web.WebSocketResponse[bool]:
     socket: web.WebSocketResponse[bool] = web.WebSocketResponse(
-        protocols=(marker,) if marker else (), heartbeat=limits.HEARTBEAT_S, compress=False, autoping=False,
-        max_msg_size=limits.MAX_MESSAGE_BYTES, decode_text=False, timeout=limits.CLOSE_DEADLINE_S,
+        protocols=(marker,) if marker else (), compress=False, decode_text=False,
+        max_msg_size=limits.MAX_MESSAGE_BYTES, timeout=limits.CLOSE_DEADLINE_S,
     )
     await socket.prepare(request)
     return socket
@@ -162,8 +162,8 @@ async def _model_leg(house: House, route: Route, plan: Plan, same: bool, sink: S
     if route.target.leg == "cascade":
         cascade = Cascade(plan.session_id, plan.settings, LOCAL_INPUT, LOCAL_OUTPUT)
         return CascadeLeg(cascade, house.engines.session, sink)
-    socket, first = await dial(house.pool, route.target)
-    return SocketLeg(socket, first, OpenAIModel(passthrough=plan.transparent), sink, same=same)
+    line = await dial(house.pool, route.target)
+    return SocketLeg(line, OpenAIModel(passthrough=plan.transparent), sink, same=same)
 
 
 async def _say_no(

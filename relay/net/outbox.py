@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from relay import limits
+from relay.net.line import Line
 from relay.net.tasks import spawn
-from relay.net.wire import TEXT, Wire
+from relay.net.wire import TEXT
 
 
 class Waiting(NamedTuple):
@@ -43,16 +44,16 @@ MODEL_BOUNDS = Bounds(limits.MODEL_OUTBOX_BYTES, limits.MODEL_OUTBOX_AUDIO_MS, s
 
 
 class Outbox:
-    """Sends on `wire`, in order.
+    """Sends on `line`, in order.
 
     Args:
-        wire: the socket.
+        line: the socket.
         bounds: what may wait.
         on_full: called with True when the bounds are reached, with False when the queue is half empty again.
     """
 
-    def __init__(self, wire: Wire, bounds: Bounds, on_full: Callable[[bool], None] = lambda full: None) -> None:
-        self._wire = wire
+    def __init__(self, line: Line, bounds: Bounds, on_full: Callable[[bool], None] = lambda full: None) -> None:
+        self._line = line
         self._bounds = bounds
         self._on_full = on_full
         self._queue: deque[Waiting] = deque()  # bounded by `bounds`: see send
@@ -68,9 +69,9 @@ class Outbox:
 
     def send(self, payload: bytes, *, opcode: int = TEXT, audio_ms: float = 0.0, response_id: str = "") -> None:
         """Send a message, or queue it. Never blocks, never raises; a closed outbox swallows it."""
-        if not self._queue and self._wire.has_room:
+        if not self._queue and self._line.has_room:
             if not self._closed:
-                self._wire.write(payload, opcode)
+                self._line.write(payload, opcode)
             return
         if self._closed:
             return
@@ -94,8 +95,8 @@ class Outbox:
 
     def look(self, now: float) -> bool:
         """Whether the peer has taken nothing for limits.WRITE_DEADLINE_S although something waits for it."""
-        taken = self._wire.taken_bytes
-        if taken > self._taken_bytes or self._taken_at is None or self._wire.is_idle:
+        taken = self._line.taken_bytes
+        if taken > self._taken_bytes or self._taken_at is None or self._line.is_idle:
             self._taken_bytes = taken
             self._taken_at = now
         return now - self._taken_at >= limits.WRITE_DEADLINE_S
@@ -121,12 +122,12 @@ class Outbox:
     async def _drain(self) -> None:
         try:
             while self._queue:
-                await self._wire.room()
-                while self._queue and self._wire.has_room:
+                await self._line.room()
+                while self._queue and self._line.has_room:
                     entry = self._queue.popleft()
                     self.waiting_bytes -= len(entry.payload)
                     self.waiting_ms -= entry.audio_ms
-                    self._wire.write(entry.payload, entry.opcode)
+                    self._line.write(entry.payload, entry.opcode)
                 self._gauge()
         except ConnectionError:  # the reading side reports the end
             self.close()

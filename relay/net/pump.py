@@ -96,26 +96,25 @@ class Call:
         Args:
             connect: opens the model's leg; raises `ModelError`. Runs while the caller is already being read.
         """
+        try:
+            self._begin(connect)
+            self.happened(LegClosed("caller", await self._caller.read(self.caller_said)))
+        finally:
+            self.end(CloseReason.CALLER_LEFT)
+            if self._farewell is not None:
+                await asyncio.wait([self._farewell])
+            if self._ticker is not None:
+                self._ticker.cancel()
+
+    def _begin(self, connect: Callable[[Sink], Awaitable[ModelLeg]]) -> None:
         if self._judge is not None:
             self._judge.open(self.plan.session_id, self.happened)
         self._tick()
-        try:
-            for command in self._session.start(self._clock()):
-                self._do[type(command)](command)
-            if self.reason is None:
-                self._dialling = spawn(self._dial(connect), name="dial")
-                self._alarm.set(self._session.deadline())
-            code = await self._caller.read(self.caller_said)
-            self.happened(LegClosed("caller", code))
-        except Exception as error:
-            self._failed(error)
-        finally:
-            self.end(CloseReason.CALLER_LEFT)
-            if self._ticker is not None:
-                self._ticker.cancel()
-            if self._farewell is not None:
-                await asyncio.wait([self._farewell])
-            self._caller.abort()
+        for command in self._session.start(self._clock()):
+            self._do[type(command)](command)
+        if self.reason is None:
+            self._dialling = spawn(self._dial(connect), name="dial")
+            self._alarm.set(self._session.deadline())
 
     def end(self, reason: CloseReason, detail: str = "") -> None:
         """End the call now, once: last words, release of all that is not the caller's socket, then the close frame."""
@@ -167,21 +166,24 @@ class Call:
 
     def caller_said(self, frame: bytes, binary: bool) -> float:
         """A frame of the caller. Returns for how many seconds it should not be read from."""
-        now = self._clock()
-        pace = self._pace
+        if self.reason is not None:
+            return 0.0
+        now, pace = self._clock(), self._pace
         stall_s = pace.message(now)
         if stall_s and pace.is_too_fast(now):
             self.end(CloseReason.TOO_FAST)
-        if self.reason is not None:
             return 0.0
-        for event in self._decode(frame, binary=binary):
-            kind = type(event)
-            if kind is AudioAppended:
-                pace.audio(event.audio)  # type: ignore[attr-defined]
-            elif kind is Rejected and pace.is_too_bad(now):
-                self.end(CloseReason.BAD_FRAME)
-                return 0.0
-            self.happened(event)
+        try:
+            for event in self._decode(frame, binary=binary):
+                kind = type(event)
+                if kind is AudioAppended:
+                    pace.audio(event.audio)  # type: ignore[attr-defined]
+                elif kind is Rejected and pace.is_too_bad(now):
+                    self.end(CloseReason.BAD_FRAME)
+                    return 0.0
+                self._turnstile.add(event)
+        except Exception as error:
+            self._failed(error)
         return stall_s
 
     def happened(self, event: Event) -> None:

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Literal
 
 import aiohttp
-from aiohttp.http_websocket import WSMessageTextBytes
 
 from relay import limits
 from relay.dialects.base import Binary, ModelDialect
 from relay.errors import ModelError
 from relay.events import AudioAppended, Event, LegClosed
+from relay.net.line import Line
 from relay.net.outbox import MODEL_BOUNDS, Outbox
 from relay.net.parts import Sink
-from relay.net.tasks import spawn
-from relay.net.wire import BINARY, TEXT, Wire
+from relay.net.wire import BINARY, TEXT
 from relay.nouns import AudioFormat
 from relay.providers.base import Target
 
-Socket = aiohttp.ClientWebSocketResponse[Literal[False]]
-Message = aiohttp.WSMessage | WSMessageTextBytes
 
 def client_session() -> aiohttp.ClientSession:
     """The pool that all dials of one process share. Must be made inside the running loop."""
@@ -32,11 +28,8 @@ def client_session() -> aiohttp.ClientSession:
     )
 
 
-async def dial(pool: aiohttp.ClientSession, target: Target) -> tuple[Socket, Message]:
-    """Open a model's socket and wait for the first thing it says.
-
-    Returns the socket and that message (text as bytes). Takes limits.DIAL_DEADLINE_S for name, connection, TLS and
-    upgrade together, and limits.FIRST_EVENT_DEADLINE_S for the message.
+async def dial(pool: aiohttp.ClientSession, target: Target) -> Line:
+    """Open a model's socket, within limits.DIAL_DEADLINE_S for name, connection, TLS and upgrade together.
 
     Raises:
         ModelError: the reason in words that may go to the caller; nothing is left open.
@@ -44,10 +37,10 @@ async def dial(pool: aiohttp.ClientSession, target: Target) -> tuple[Socket, Mes
     try:
         async with asyncio.timeout(limits.DIAL_DEADLINE_S):
             socket = await pool.ws_connect(
-                target.url, headers=dict(target.headers), compress=0, heartbeat=limits.HEARTBEAT_S,
-                max_msg_size=limits.MAX_MODEL_MESSAGE_BYTES, decode_text=False,
-                timeout=aiohttp.ClientWSTimeout(ws_close=limits.MODEL_GOODBYE_S),
+                target.url, headers=dict(target.headers), compress=0, decode_text=False,
+                max_msg_size=limits.MAX_MODEL_MESSAGE_BYTES,
             )
+            return Line(socket)
     except aiohttp.WSServerHandshakeError as error:
         raise refusal(error.status) from None
     except TimeoutError:
@@ -56,19 +49,6 @@ async def dial(pool: aiohttp.ClientSession, target: Target) -> tuple[Socket, Mes
         raise ModelError("The model's certificate is not valid.", retryable=False, code="tls") from None
     except (aiohttp.ClientError, OSError, ValueError):
         raise ModelError("The model could not be reached.", retryable=True) from None
-    try:
-        async with asyncio.timeout(limits.FIRST_EVENT_DEADLINE_S):
-            first = await socket.receive()
-    except TimeoutError:
-        await hang_up(socket)
-        raise ModelError("The model opened no session in time.", retryable=True, code="model_timeout") from None
-    except asyncio.CancelledError:  # the caller left; the bye must not be cancelled with us
-        spawn(hang_up(socket), name="hang up")
-        raise
-    if first.type not in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
-        await hang_up(socket)
-        raise ModelError("The model closed the connection at once.", retryable=True)
-    return socket, first
 
 
 def refusal(status: int) -> ModelError:
@@ -82,114 +62,72 @@ def refusal(status: int) -> ModelError:
     return ModelError("The model refused the connection.", retryable=status in (408, 425) or status >= 500)
 
 
-async def hang_up(socket: Socket) -> None:
-    """Close within limits.MODEL_GOODBYE_S, politely if the model plays along."""
-    writer = socket._writer
-    try:
-        async with asyncio.timeout(limits.MODEL_GOODBYE_S):
-            await socket.close()
-    except (TimeoutError, ConnectionError):
-        pass
-    finally:
-        writer.transport.abort()
-
-
 class SocketLeg:
     """A model at the other end of an open socket.
 
     Args:
-        socket: from `dial`.
+        line: from `dial`.
         dialect: what it speaks.
-        first: from `dial`.
         sink: is given every event, and at the end one `LegClosed`.
         same: the caller speaks this dialect too: audio may pass as the bytes it came in.
     """
 
-    def __init__(
-        self, socket: Socket, first: Message, dialect: ModelDialect, sink: Sink, *, same: bool = False
-    ) -> None:
+    def __init__(self, line: Line, dialect: ModelDialect, sink: Sink, *, same: bool = False) -> None:
         self.audio_format = AudioFormat()
         """What the model is sent, for the bound on how much may wait; the call follows it."""
-        self._socket = socket
-        self._first = first
+        self._line = line
         self._encode = dialect.encode
         self._decode = dialect.decode
         self._sink = sink
         self._same = same
-        self._wire = Wire(socket)
-        self.outbox = Outbox(self._wire, MODEL_BOUNDS)
-        self._may_read = asyncio.Event()
-        self._may_read.set()
-        self._reader: asyncio.Task[None] | None = None
+        self.outbox = Outbox(line, MODEL_BOUNDS)
+        self._first_due: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Take the message that `dial` has read, then read on."""
-        self._reader = spawn(self._read(self._first), name="model leg")
+        """Read from now on; a model that says nothing for limits.FIRST_EVENT_DEADLINE_S is given up."""
+        self._first_due = asyncio.get_running_loop().call_later(limits.FIRST_EVENT_DEADLINE_S, self._line.abort)
+        self._line.start(self._said, lambda code: self._sink(LegClosed("model", code)))
 
     def send(self, event: Event) -> None:
         """Say it to the model."""
+        audio_ms = 0.0
         if type(event) is AudioAppended:
             audio = event.audio
-            size = len(audio) * 3 // 4 if type(audio) is str else len(audio)
+            size = len(audio) * 0.75 if type(audio) is str else len(audio)
             audio_ms = size * 1000 / self.audio_format.bytes_per_second
             if self._same and event.raw is not None:
                 self.outbox.send(event.raw, audio_ms=audio_ms)
                 return
-        else:
-            audio_ms = 0.0
         for frame in self._encode(event):
             self.outbox.send(frame, opcode=BINARY if type(frame) is Binary else TEXT, audio_ms=audio_ms)
 
     def pause(self, paused: bool) -> None:
         """Stop or resume reading: the caller does not keep up."""
-        if paused:
-            self._may_read.clear()
-        else:
-            self._may_read.set()
+        self._line.pause(paused)
 
     def look(self, now: float) -> None:
-        """End a leg whose model takes nothing any more."""
+        """End a leg whose model takes nothing any more, or has vanished."""
+        self._line.beat(now)
         if self.outbox.look(now) or self.outbox.overrun:
-            self._wire.abort()
+            self._line.abort()
 
     def close(self) -> None:
         """Release everything within limits.MODEL_GOODBYE_S. No event comes any more."""
         self._sink = _nobody
+        self._heard()
         self.outbox.close()
-        if self._reader is not None:
-            self._reader.cancel()
-        spawn(hang_up(self._socket), name="hang up")
+        self._line.close(1000, "", limits.MODEL_GOODBYE_S)
 
-    async def _read(self, message: Message) -> None:
-        receive, decode = self._socket.receive, self._decode
-        text, binary = aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY
-        code = 1011
-        try:
-            while True:
-                if message.type is text:
-                    for event in decode(message.data):
-                        self._sink(event)
-                elif message.type is binary:
-                    for event in decode(message.data, binary=True):
-                        self._sink(event)
-                else:
-                    code = close_code(message, self._socket.close_code)
-                    return
-                if not self._may_read.is_set():
-                    await self._may_read.wait()
-                message = await receive()
-        finally:
-            self._sink(LegClosed("model", code))
+    def _said(self, frame: bytes, binary: bool) -> None:
+        if self._first_due is not None:
+            self._heard()
+        for event in self._decode(frame, binary=binary):
+            self._sink(event)
 
-
-def close_code(message: Message, known: int | None) -> int:
-    """With which code a socket ended, by the last message that was read of it: 1005 for a close frame without a code,
-    1006 for none at all (RFC 6455 section 7.1.5)."""
-    if message.type is aiohttp.WSMsgType.CLOSE:
-        return int(message.data) or 1005
-    if message.type is aiohttp.WSMsgType.ERROR and known is not None:
-        return known
-    return 1006
+    def _heard(self) -> None:
+        if self._first_due is not None:
+            self._first_due.cancel()
+            self._first_due = None
 
 
 def _nobody(event: Event) -> None:
