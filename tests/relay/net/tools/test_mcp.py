@@ -12,7 +12,7 @@ import pytest
 from relay.config import McpSettings
 from relay.errors import ConfigError
 from relay.net.tools.answer import ToolFailed
-from relay.net.tools.mcp import McpServer
+from relay.net.tools.mcp import McpServer, is_connection_lost, text_of
 
 FAKE = Path(__file__).parents[3] / "fakes" / "mcp_tools.py"
 CANARY = "canary-77aa"
@@ -211,3 +211,34 @@ def test_server_over_http_that_is_gone_fails_the_call(loop):
         return said
 
     assert "server of this tool" in loop.run(run())
+
+
+def result_of(*blocks, **members):
+    from mcp.types import CallToolResult
+
+    return CallToolResult.model_validate({"content": list(blocks), **members})
+
+
+def test_texts_of_a_result_are_joined_and_other_media_named():
+    result = result_of(
+        {"type": "text", "text": "one"},
+        {"type": "image", "data": "aGk=", "mimeType": "image/png"},
+        {"type": "resource", "resource": {"uri": "file:///a", "text": "two"}},
+        {"type": "resource_link", "uri": "file:///b", "name": "b"},
+    )
+    assert text_of(result) == "one\n[image left out]\ntwo\nfile:///b"
+
+
+def test_structured_content_stands_in_for_missing_text():
+    assert text_of(result_of(structuredContent={"a": 1})) == '{"a":1}'
+    assert text_of(result_of({"type": "text", "text": "x"}, structuredContent={"a": 1})) == "x"
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "lost"),
+    [(-32000, "Connection closed", True), (-32600, "Session terminated", True), (-32602, "bad arguments", False)],
+)
+def test_only_some_errors_mean_that_the_connection_is_lost(code, message, lost):
+    from mcp import MCPError
+
+    assert is_connection_lost(MCPError(code, message)) is lost
