@@ -33,6 +33,7 @@ export function callFault({ stage, status, code, message }) {
     return fault("The connection was not opened", "The relay gave a token but no socket: "
       + "is a proxy in between that does not pass WebSockets, or is the public_url wrong?");
   }
+  if (stage === "late") return fault("The model did not get ready in time", "Try again, choose another model, or look at the relay’s log.");
   if (stage === "page") return fault("Something failed in this page", "Reload it and try again.");
   if (stage === "stopped" || (code === 1000 && !message)) return null;
   const why = {

@@ -10,8 +10,8 @@ const READY_WITHIN_MS = 30_000;
 const MAX_BUFFERED_BYTES = 512 * 1024;
 
 /**
- * Why there is no call. `stage`: "unreachable", "refused" (with `status`), "socket" (never opened), "ended" (with `code`),
- * "stopped" (by the user), "page" (an error of ours).
+ * Why there is no call. `stage`: "unreachable", "refused" (with `status`), "socket" (never opened), "late" (not ready in time),
+ * "ended" (with `code`), "stopped" (by the user), "page" (an error of ours).
  */
 export class CallFailed extends Error {
   constructor(stage, { message = "", status = 0, code = 0 } = {}) {
@@ -54,7 +54,10 @@ export class Call {
       let opened = false;
       let ready = false;
       let lastError = "";
-      const timer = setTimeout(() => this.socket.close(), READY_WITHIN_MS);
+      const timer = setTimeout(() => {
+        reject(new CallFailed("late"));
+        this.socket.close();
+      }, READY_WITHIN_MS);
       this.socket.onopen = () => {
         opened = true;
         this.send({ type: "session-update", config });
