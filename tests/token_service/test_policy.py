@@ -93,7 +93,10 @@ def test_setup_is_closed_to_everybody_else(origin: str | None, host: str, peer: 
 
 
 def test_setup_of_a_public_relay_is_closed_unless_configured() -> None:
+    named_loopback = origins(**PUBLIC, public_url="http://127.0.0.1:8080")
+
     assert not origins(**PUBLIC).may_set_up("http://relay:8080", "relay:8080", "127.0.0.1")
+    assert not named_loopback.may_set_up("http://127.0.0.1:8080", "127.0.0.1:8080", "127.0.0.1")
 
 
 def test_default_port_is_not_part_of_an_origin() -> None:

@@ -54,6 +54,12 @@ def race(path: Path) -> int:
     return wins
 
 
+def redeem_fifty(path: Path, name: str) -> int:
+    """How many of fifty different tokens of one process are accepted."""
+    with closing(TokenStore(path)) as store:
+        return sum(accepted(store, claims(f"{name}{number}")) for number in range(50))
+
+
 def test_second_use_is_refused(opened: Open) -> None:
     store = opened()
     store.redeem(claims(), NOW)
@@ -84,6 +90,11 @@ def test_fifty_threads_with_one_token_have_one_winner(opened: Open) -> None:
 def test_four_processes_with_one_token_have_one_winner(tmp_path: Path) -> None:
     with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
         assert sum(pool.map(race, [tmp_path / STORE_FILE] * 8)) == 1
+
+
+def test_processes_with_different_tokens_do_not_refuse_each_other(tmp_path: Path) -> None:
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        assert list(pool.map(redeem_fifty, [tmp_path / STORE_FILE] * 4, "abcd")) == [50, 50, 50, 50]
 
 
 def test_use_before_a_restart_is_remembered_after_it(opened: Open) -> None:

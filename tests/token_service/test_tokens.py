@@ -125,6 +125,7 @@ def test_hmac_keyed_with_our_public_key_is_refused(keys: SigningKeys) -> None:
 
 def test_crit_is_refused_whatever_it_names(keys: SigningKeys) -> None:
     assert reason(keys, with_header(forge(keys), crit=["exp"])) is Reason.ALGORITHM
+    assert reason(keys, forge(keys, crit=["b64"], b64=True)) is Reason.ALGORITHM
 
 
 def with_header(token: str, **members: Any) -> str:
