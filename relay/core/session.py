@@ -54,7 +54,11 @@ class Session:
         self._has_settings = not plan.waits_for_settings
         self._quiet_applies = 0
         self._spoke = False
-        self._on: dict[type[e.Event], Callable[[Any], None]] = {
+        self._on = self._table()
+
+    def _table(self) -> dict[type[e.Event], Callable[[Any], None]]:
+        """Who takes which event: the whole vocabulary at a glance."""
+        return {
             # requests
             e.SettingsRequested: self._settings_requested,
             e.AudioAppended: self._audio_appended,
@@ -260,7 +264,8 @@ class Session:
         """The changes that may be made, with a warning for each that may not; None: the whole request is refused."""
         context, changes = self.context, dict(event.changes)
         current = context.settings
-        if changes.get("model") not in (None, current.model):
+        asked = changes.get("model")
+        if asked is not None and asked != current.model and not current.model.endswith(f"/{asked}"):
             text = "The model of a session cannot be changed."
             context.fail("invalid_value", text, "session.model", event.request_id)
             return None
@@ -273,6 +278,9 @@ class Session:
             context.fail("cannot_update_voice", text, "session.audio.output.voice", event.request_id)
             return None
         self._warn_of_unsupported(changes)
+        if "extra" in changes:
+            merged = {**current.extra, **changes["extra"]}
+            changes["extra"] = {name: value for name, value in merged.items() if value is not None}
         return changes
 
     def _warn_of_unsupported(self, changes: dict[str, Any]) -> None:
@@ -372,7 +380,10 @@ class Session:
             self.context.ask(event)
 
     def _rejected(self, event: e.Rejected) -> None:
-        self.context.tell(e.Failed(event.fault))
+        if event.fault.code == "beta_api_shape_disabled":
+            self._close(CloseReason.BETA_SHAPE)
+        else:
+            self.context.tell(e.Failed(event.fault))
 
     def _unmapped(self, event: e.Unmapped) -> None:
         if event.source == "model":
