@@ -22,6 +22,10 @@ INPUT_TOKEN_MS, OUTPUT_TOKEN_MS = 100.0, 50.0
 """Audio per token, as OpenAI counts it (its guide on managing costs)."""
 
 
+RETRIES = 2
+"""How often a turn that is still being spoken is given to another transcriber after one failed."""
+
+
 @dataclass(slots=True)
 class Turn:
     """What the caller said since the last commit, or committed and not yet written down."""
@@ -35,6 +39,7 @@ class Turn:
     """The words that two successive hypotheses agreed on; sent as deltas."""
     committed: bool = False
     overdue_at: float | None = None
+    failures: int = 0
 
 
 class Cascade:
@@ -149,7 +154,8 @@ class Cascade:
             return
         if len(turn.audio) < limits.MAX_ITEM_AUDIO_S * self.input_format.bytes_per_second:
             turn.audio += event.audio
-        self._out.append(Hear(turn.ref, event.audio))
+        if turn.failures <= RETRIES:
+            self._out.append(Hear(turn.ref, event.audio))
 
     def _commit_requested(self, event: e.CommitRequested) -> None:
         turn = self._turn
@@ -170,7 +176,10 @@ class Cascade:
         self._emit(e.AudioCommitted(turn.item_id, previous))
         self._emit(e.ItemAdded(item, previous))
         self._emit(e.ItemFinished(item, previous))
-        self._out.append(FinishListening(turn.ref))
+        if turn.failures > RETRIES:
+            self._transcript_failed(turn, "The transcriber failed.")
+        else:
+            self._out.append(FinishListening(turn.ref))
 
     def _clear_requested(self, event: e.ClearRequested) -> None:
         if self._turn is not None:
@@ -394,12 +403,14 @@ class Cascade:
     def _engine_failed(self, event: e.EngineFailed) -> None:
         turn = self._transcribing.get(event.ref) or (self._turn if self._turn and self._turn.ref == event.ref else None)
         if turn is not None:
-            if turn is self._turn:  # the caller still speaks: a new transcriber gets what was said so far
-                audio = bytes(turn.audio)
-                turn.ref += "'"
-                self._out += [Listen(turn.ref), Hear(turn.ref, audio)]
-            else:
+            if turn is not self._turn:
                 self._transcript_failed(turn, event.message)
+            elif turn.failures < RETRIES:  # the caller still speaks: another one gets what was said so far
+                turn.failures += 1
+                turn.ref += "'"
+                self._out += [Listen(turn.ref), Hear(turn.ref, bytes(turn.audio))]
+            else:
+                turn.failures += 1
             return
         reply = self._reply_of(event.ref)
         if reply is not None:

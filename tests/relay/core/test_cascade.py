@@ -1,4 +1,4 @@
-"""The composed model as a model: it keeps the rules of the OpenAI Realtime protocol (sections in the test names' order)."""
+"""The composed model keeps the rules of a realtime model (OpenAI Realtime sections 7, 10 and 12.2)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from relay import events as e
 from relay import limits
 from relay.commands import Command, Drop, Emit, FinishListening, Hear, Listen, Speak, Think
-from relay.core.cascade import Cascade
+from relay.core.cascade import RETRIES, Cascade
 from relay.nouns import PCM16K, Item, Part, ResponseOptions, Settings, SpokenWord, Tool, Transcription
 from tests.fakes.stage import MS_16K
 
@@ -206,8 +206,18 @@ def test_failed_transcriber_in_mid_turn_gets_the_audio_again() -> None:
     talk = Talk().do(e.AudioAppended(MS_16K * 200))
     talk.do(e.EngineFailed(talk.last(Listen).ref, "listen", "died"))
     assert talk.last(Hear).audio == MS_16K * 200
-    talk.do(e.CommitRequested(), e.TranscriptHeard(talk.last(FinishListening).ref, "hello", True))
+    talk.do(e.CommitRequested()).do(e.TranscriptHeard(talk.last(FinishListening).ref, "hello", True))
     assert talk.last(e.InputTranscribed).text == "hello"
+
+
+def test_transcriber_that_always_fails_is_not_tried_without_end() -> None:
+    talk = Talk().do(e.AudioAppended(MS_16K * 200))
+    for _ in range(9):
+        talk.do(e.EngineFailed(talk.last(Listen).ref, "listen", "died"))
+    assert sum(isinstance(work, Listen) for work in talk.work) == 1 + RETRIES
+    talk.do(e.AudioAppended(MS_16K * 200), e.CommitRequested(), e.ResponseRequested())
+    assert talk.last(e.TranscriptionFailed)
+    assert talk.last(Think)
 
 
 def test_failed_transcriber_after_the_turn_is_reported_and_the_answer_goes_on() -> None:
