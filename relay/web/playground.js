@@ -51,8 +51,10 @@ function draw() {
   byId("hold").hidden = !(connected && push);
   byId("hold").disabled = !microphone.open;
   byId("hold").classList.toggle("held", talk.holding > 0);
-  byId("mute").disabled = !microphone.open;
-  byId("mute").setAttribute("aria-pressed", String(talk.muted));
+  // Whoever came in by typing may still want to talk.
+  byId("mute").textContent = connected && !microphone.open ? "Use microphone" : "Mute";
+  byId("mute").disabled = !connected && !microphone.open;
+  byId("mute").setAttribute("aria-pressed", String(microphone.open && talk.muted));
   byId("stop").disabled = !connected || (activity !== "speaking" && activity !== "thinking");
   byId("model").disabled = status !== "idle";
   byId("detection").disabled = push;
@@ -127,7 +129,10 @@ function setColor(color) {
 
 function wireControls() {
   byId("talk").addEventListener("click", () => (talk.status === "idle" ? start({ microphone: true }) : talk.stop()));
-  byId("mute").addEventListener("click", () => talk.mute(!talk.muted));
+  byId("mute").addEventListener("click", () => {
+    if (talk.microphone.open) talk.mute(!talk.muted);
+    else talk.startMicrophone();
+  });
   byId("stop").addEventListener("click", () => talk.stopAnswer());
   byId("typing").addEventListener("submit", async (event) => {
     event.preventDefault();
