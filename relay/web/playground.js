@@ -52,7 +52,7 @@ function draw() {
   byId("hold").disabled = !microphone.open;
   byId("hold").classList.toggle("held", talk.holding > 0);
   // Whoever came in by typing may still want to talk.
-  byId("mute").textContent = connected && !microphone.open ? "Use microphone" : "Mute";
+  byId("mute").textContent = connected && !microphone.open ? "Use mic" : "Mute";
   byId("mute").disabled = !connected && !microphone.open;
   byId("mute").setAttribute("aria-pressed", String(microphone.open && talk.muted));
   byId("stop").disabled = !connected || (activity !== "speaking" && activity !== "thinking");

@@ -87,7 +87,7 @@ const scenarios = {
   async interrupted(page) {
     await say(page, "Tell me a long story.");
     await inState(page, "Speaking");
-    await page.click("#mute"); // "Use microphone": the recording begins
+    await page.click("#mute"); // "Use mic": the recording begins
     await entry(page, "model.cut");
     await entry(page, "tool.done", "get_weather");
     return { ...(await seen(page)), events: await rows(page) };
