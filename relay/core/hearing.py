@@ -8,9 +8,9 @@ caller that hurries, nor a judge that answers late changes a decision. Audio is 
                   gate are sent along, so that the judge has settled and the first syllable counts
     no judge      the gate's own opinion decides, smoothed over four times as long
 
-A turn starts when the mean of the newest two probabilities reaches the threshold, and ends when it has stayed below a
-lower one for `silence_duration_ms`. Windows are decided strictly in order; closing the gate keeps the place in the
-queue. Measurements behind the constants: `python -m bench.vad`.
+A turn starts when the mean of the newest two probabilities reaches the threshold. It ends when, for
+`silence_duration_ms`, no two in a row have both reached a lower one. Windows are decided strictly in order; closing the
+gate keeps the place in the queue. Measurements behind the constants: `python -m bench.vad`.
 """
 
 from __future__ import annotations
@@ -26,9 +26,13 @@ from relay.audio.framing import Framer
 from relay.audio.vad import FRAME_BYTES, WINDOW_BYTES, WINDOW_MS, Gate, Sound, internal_threshold
 from relay.nouns import TurnDetection
 
-PREROLL_WINDOWS: Final = 16
-"""Windows before the gate opened that the judge hears as well: after half a second its answers are those of a judge
-that heard everything."""
+PREROLL_WINDOWS: Final = 32
+"""Windows before the gate opened that the judge hears as well: after a second its answers are those of a judge that
+heard everything. A gap that is shorter leaves no gap for the judge at all."""
+
+_LATE_WINDOWS: Final = 8
+"""Speech found in the pre-roll counts if it is this close to the opening; the gate was never later in any test at
+5 dB and above. The rest is there to warm up."""
 
 _HANGOVER_WINDOWS: Final = 10
 """The gate stays open this long after the last possible speech."""
@@ -91,6 +95,8 @@ class _Question:
     opened: int
     """The window up to which the gate was closed. Those before it were silence until the judge says otherwise, and none
     can be decided before it was heard."""
+    counted_from: int
+    """Windows before this are pre-roll that only warms the judge up."""
     fresh: bool
     windows: list[bytes] = field(default_factory=list)
     """Empty once the question is on its way."""
@@ -104,11 +110,12 @@ class Hearing:
     Args:
         detection: thresholds and durations; `reconfigure` changes them while audio flows.
         judged: whether somebody answers `JudgeNeeded`; False: the gate decides alone and none is made.
+        gate: another one than usual, for tests and measurements.
     """
 
-    def __init__(self, detection: TurnDetection, judged: bool) -> None:
+    def __init__(self, detection: TurnDetection, judged: bool, gate: Gate | None = None) -> None:
         self._judged = judged
-        self._gate = Gate()
+        self._gate = gate or Gate()
         self._to_windows = Framer(WINDOW_BYTES)
         self._to_frames = Framer(FRAME_BYTES)
         self._open_for = 0
@@ -155,10 +162,11 @@ class Hearing:
     def decided_ms(self) -> int:
         """In a turn: all audio before this belongs to it. Between turns: the next one does not begin before this,
         its padding apart."""
-        decided = self._questions[0].first if self._questions else self._heard
         if self._speaking:
-            return max(decided * WINDOW_MS, self._barrier_ms)
-        return max((decided - PREROLL_WINDOWS) * WINDOW_MS - _ONSET_LEAD_MS, self._barrier_ms)
+            return max(self._decided * WINDOW_MS, self._barrier_ms)
+        sure = self._questions[0].counted_from if self._questions else self._heard - _LATE_WINDOWS
+        earliest = min(sure, self._decided) - _MAX_RISE_WINDOWS
+        return max(earliest * WINDOW_MS - _ONSET_LEAD_MS, self._barrier_ms)
 
     def feed(self, pcm16k: bytes) -> list[Finding]:
         """Hear PCM16 at 16 kHz, in any chunking. Cost: about 10 µs per 20 ms."""
@@ -205,7 +213,8 @@ class Hearing:
         first = max(self._asked_until, window - PREROLL_WINDOWS)
         newest = self._questions[-1] if self._questions else None
         if newest is None or not newest.windows or first < window:
-            newest = _Question(first, window, fresh=first > self._asked_until or first == 0)
+            fresh = first > self._asked_until or first == 0
+            newest = _Question(first, window, max(first, window - _LATE_WINDOWS), fresh)
             newest.windows.extend(list(self._recent)[first - window - 1 : -1])
             newest.opinions.extend([0.0] * (window - first))
             self._questions.append(newest)
@@ -234,11 +243,13 @@ class Hearing:
     def _answer(self, question: _Question, probabilities: Sequence[float], findings: list[Finding]) -> None:
         self._settle(question.opened, findings)
         for at, (probability, opinion) in enumerate(zip(probabilities, question.opinions, strict=False)):
+            window, before = question.first + at, self._probability
             if math.isnan(probability):
-                probability = level = opinion
+                probability = before = opinion
+            if window >= question.counted_from:
+                self._decide(window, before, probability, findings, question.opened)
             else:
-                level = (self._probability + probability) / 2
-            self._decide(question.first + at, probability, level, findings, question.opened)
+                self._probability = probability
         self._decided = question.first + len(question.opinions)
         if not self._questions:
             self._settle(self._heard, findings)
@@ -253,8 +264,8 @@ class Hearing:
             self._end(end, findings)
         self._decided = until
 
-    def _decide(self, window: int, probability: float, level: float, findings: list[Finding], opened: int = 0) -> None:
-        """Take a window into account: ``probability`` is its own, ``level`` the smoothed one."""
+    def _decide(self, window: int, before: float, probability: float, findings: list[Finding], opened: int = 0) -> None:
+        """Take a window into account, with its probability and that of the window before."""
         self._probability = probability
         if probability <= _RISE:
             self._rise = None
@@ -262,11 +273,11 @@ class Hearing:
             self._rise = window
         behind = window + 1
         if self._speaking:
-            if level >= self._end_level:
+            if min(before, probability) >= self._end_level:
                 self._quiet_since = behind
-            elif behind - self._quiet_since >= self._silence_windows:
+            elif probability < self._end_level and behind - self._quiet_since >= self._silence_windows:
                 self._end(behind, findings)
-        elif level >= self._start_level and behind * WINDOW_MS > self._barrier_ms:
+        elif (before + probability) / 2 >= self._start_level and behind * WINDOW_MS > self._barrier_ms:
             self._start(window, max(window, opened), findings)
 
     def _start(self, window: int, known: int, findings: list[Finding]) -> None:
