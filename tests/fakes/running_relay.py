@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -120,3 +121,10 @@ async def get(relay: Relay, path: str, **options: Any) -> tuple[int, dict[str, s
         body = await response.read()
         is_json = response.content_type == "application/json"
         return response.status, dict(response.headers), orjson.loads(body) if is_json else body
+
+
+def free_port() -> int:
+    """A port that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

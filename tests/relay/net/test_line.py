@@ -146,10 +146,13 @@ def test_paused_line_makes_the_kernel_slow_the_peer_down() -> None:
     async def scenario(peer: RawPeer, ear: Ear) -> None:
         ear.line.pause(True)
         frame = masked_frame(bytes(900))
+
+        async def pour() -> None:
+            for _ in range(50_000):  # 45 MB
+                await peer.send(frame)
+
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.2):
-                for _ in range(50_000):  # 45 MB
-                    await peer.send(frame)
+            await asyncio.wait_for(pour(), 0.2)
         ear.line.abort()
 
     with_line(scenario)
