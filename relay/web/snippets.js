@@ -135,15 +135,15 @@ with client.realtime.connect(model=${py(screen.model)}) as connection:
 }
 
 function openaiJs(screen) {
-  // The SDK always dials wss; a relay without a certificate needs ws.
-  const plain = screen.origin.startsWith("http:") ? ", onURL: (url) => { url.protocol = 'ws:'; }" : "";
+  const plain = screen.origin.startsWith("http:");
   return `import OpenAI from 'openai';
-import { OpenAIRealtimeWebSocket } from 'openai/realtime/websocket'; // Node 22 or later, or a browser
+import { OpenAIRealtimeWS } from 'openai/realtime/ws'; // needs the package ws; in a browser: openai/realtime/websocket
+${plain ? "\n// This client dials wss only: serve the relay with --tls-cert and --tls-key." : ""}
+const baseURL = ${js(`${screen.origin.replace(/^http:/, "https:")}/v1`)};
+const client = new OpenAI({ baseURL, apiKey: process.env.RELAY_API_KEY });
+const realtime = new OpenAIRealtimeWS({ model: ${js(screen.model)} }, client);
 
-const client = new OpenAI({ baseURL: ${js(`${screen.origin}/v1`)}, apiKey: process.env.RELAY_API_KEY });
-const realtime = new OpenAIRealtimeWebSocket({ model: ${js(screen.model)}${plain} }, client);
-
-realtime.socket.addEventListener('open', () => {
+realtime.on('session.created', () => {
   realtime.send({ type: 'session.update', session: ${js(openaiSession({ ...screen, tools: [] }), 2)} });
   realtime.send({
     type: 'conversation.item.create',

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import wave
 from collections.abc import Callable, Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +85,8 @@ def texts(seen: dict[str, Any], kind: str) -> list[str]:
 
 
 def types(seen: dict[str, Any], sender: str) -> list[str]:
-    """Types of the frames that one side sent, oldest first."""
-    return [event["type"] for event in seen["events"] if event["from"] == sender]
+    """Types of the frames that one side sent, oldest first; a run of equal ones is one."""
+    return [kind for kind, _ in groupby(event["type"] for event in seen["events"] if event["from"] == sender)]
 
 
 def assert_weather_of_paris(seen: dict[str, Any]) -> None:

@@ -29,7 +29,7 @@ for (const client of Object.keys(CLIENTS)) {
   test(`the ${client} snippet names model, relay and settings`, () => {
     const code = snippet(client, SCREEN);
     assert.match(code, /local\/agent/);
-    assert.match(code, /http:\/\/127\.0\.0\.1:8080/);
+    assert.match(code, /https?:\/\/127\.0\.0\.1:8080/);
     if (client !== "curl") assert.match(code, /0\.6/);
   });
 }
@@ -45,9 +45,11 @@ test("the mint commands carry JSON, quotes in it included", () => {
   assert.equal(bodies[1].session.instructions, SCREEN.instructions);
 });
 
-test("only a relay without a certificate needs the wss of the OpenAI client changed", () => {
-  assert.match(snippet("openai-js", SCREEN), /onURL/);
-  assert.doesNotMatch(snippet("openai-js", { ...SCREEN, origin: "https://voice.example" }), /onURL/);
+test("the OpenAI JavaScript client, which dials wss only, is told so where the relay has no certificate", () => {
+  const plain = snippet("openai-js", SCREEN);
+  assert.match(plain, /'https:\/\/127/);
+  assert.match(plain, /--tls-cert/);
+  assert.doesNotMatch(snippet("openai-js", { ...SCREEN, origin: "https://voice.example" }), /--tls-cert/);
 });
 
 test("every microphone fault says what to do and that typing works", () => {
