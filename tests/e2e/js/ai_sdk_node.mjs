@@ -1,8 +1,8 @@
 // AI SDK 7 from Node: getToken, getWebSocketConfig, serializeClientEvent, parseServerEvent over a plain socket.
-// node ai_sdk_node.mjs '{"baseURL","apiKey","model","wav","turnDetection"?}' -> {"minted","protocol","frames"}
+// node ai_sdk_node.mjs '{"baseURL","apiKey","model","wav","push"}' -> {"minted","protocol","frames"}
 import { createGateway } from '@ai-sdk/gateway';
 import WebSocket from 'ws';
-import { options, report, speech, until } from './lib.mjs';
+import { options, report, speech, tools, until } from './lib.mjs';
 
 const { baseURL, apiKey, model: modelId, wav, push } = options();
 const frames = [];
@@ -20,15 +20,6 @@ async function connect(model, { token, url }) {
   await new Promise((opened, failed) => socket.once('open', opened).once('error', failed));
   return socket;
 }
-
-const tools = [
-  {
-    type: 'function',
-    name: 'get_weather',
-    description: 'Tells the weather in a city.',
-    parameters: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] },
-  },
-];
 
 await report(async () => {
   const gateway = createGateway({ baseURL, apiKey });

@@ -8,18 +8,9 @@ import { build } from 'esbuild';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { chromium } from 'playwright-core';
-import { options, report, sleep, until } from './lib.mjs';
+import { options, report, sleep, tools, until } from './lib.mjs';
 
 const given = options();
-const tools = [
-  {
-    type: 'function',
-    name: 'get_weather',
-    description: 'Tells the weather in a city.',
-    parameters: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] },
-  },
-];
-
 async function serve() {
   await build({
     entryPoints: [new URL('page.jsx', import.meta.url).pathname],
@@ -69,9 +60,12 @@ const state = page =>
   }));
 const texts = (now, role) =>
   now.messages.filter(m => m.role === role).map(m => m.parts.map(part => part.text ?? '').join(''));
+/** The microphone is opened now, and the recording begins; as it is, because room and loudspeaker are not there. */
 const speakNow = page =>
-  page.evaluate(async () =>
-    window.voice.startAudioCapture(await navigator.mediaDevices.getUserMedia({ audio: true })));
+  page.evaluate(async () => {
+    const audio = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
+    window.voice.startAudioCapture(await navigator.mediaDevices.getUserMedia({ audio }));
+  });
 const connect = async (page, until_) => {
   await page.evaluate(() => window.voice.connect());
   await until_('connected', now => now.status === 'connected');

@@ -7,6 +7,16 @@ export { sleep };
 /** Arguments: one JSON object on the command line. */
 export const options = () => JSON.parse(process.argv[2]);
 
+/** The tool that every conversation offers; AI SDK and OpenAI write it alike. */
+export const tools = [
+  {
+    type: 'function',
+    name: 'get_weather',
+    description: 'Tells the weather in a city.',
+    parameters: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] },
+  },
+];
+
 /** The samples of a PCM16 mono WAV file as base64 frames of `frameMs`, followed by `tailMs` of silence. */
 export function speech(path, { rate, frameMs = 40, tailMs = 1200 }) {
   const wav = readFileSync(path);

@@ -2,20 +2,11 @@
 // node openai_node.mjs '{"baseURL","apiKey","model","wav"}' -> {"frames"}
 import OpenAI from 'openai';
 import { OpenAIRealtimeWS } from 'openai/realtime/ws';
-import { options, report, speech, until } from './lib.mjs';
+import { options, report, speech, tools, until } from './lib.mjs';
 
 const { baseURL, apiKey, model, wav } = options();
 const frames = [];
 const seen = type => frames.filter(frame => frame.type === type);
-
-const tools = [
-  {
-    type: 'function',
-    name: 'get_weather',
-    description: 'Tells the weather in a city.',
-    parameters: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] },
-  },
-];
 
 await report(async () => {
   const realtime = new OpenAIRealtimeWS({ model }, new OpenAI({ baseURL, apiKey }));
