@@ -11,6 +11,7 @@ import { chromium } from 'playwright-core';
 import { options, report, sleep, tools, until } from './lib.mjs';
 
 const given = options();
+
 async function serve() {
   await build({
     entryPoints: [new URL('page.jsx', import.meta.url).pathname],
