@@ -1,9 +1,9 @@
 """The playground in a real Chromium, against a real relay with its local agent."""
 
 import json
-import os
 import shutil
 import subprocess
+import sys
 import wave
 from collections.abc import Callable, Iterator
 from itertools import groupby
@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import running_relay
+from tests.e2e.conftest import require, running_relay
 
 pytestmark = [pytest.mark.browser, pytest.mark.node]
 
@@ -30,13 +30,6 @@ INTERRUPTED_PHRASE = "interrupted after "
 Visit = Callable[..., dict[str, Any]]
 
 
-def require(there: object, what: str) -> Any:
-    """Skip where a part is missing; in CI everything must be there."""
-    if not there:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"{what} is missing")
-    return there
-
-
 @pytest.fixture(scope="module")
 def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with running_relay(tmp_path_factory.mktemp("relay"), "", []) as url:
@@ -48,7 +41,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`What is the weather in Paris?` in a silent room, spoken by our own synthesizer."""
     folder = tmp_path_factory.mktemp("recording")
     spoken, path = folder / "spoken.wav", folder / "microphone.wav"
-    subprocess.run(["python", str(VOICE), "What is the weather in Paris?", str(spoken)], check=True, cwd=ROOT)
+    subprocess.run([sys.executable, str(VOICE), "What is the weather in Paris?", str(spoken)], check=True, cwd=ROOT)
     with wave.open(str(spoken)) as source, wave.open(str(path), "wb") as sink:
         sink.setparams(source.getparams())
         second = bytes(source.getframerate() * 2)
@@ -61,14 +54,15 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def visit(relay: str, recording: Path, tmp_path: Path) -> Visit:
     """Play a scenario of playground.mjs; gives what was on screen, after checking that the browser had no complaint."""
-    node = require(shutil.which("node"), "Node.js")
+    node, browser = shutil.which("node"), shutil.which("chromium") or shutil.which("google-chrome")
+    require(node, "Node.js")
+    require(browser, "Chromium")
     require((MODULES / "playwright-core").is_dir(), "playwright-core (npm ci --prefix tests/e2e/js)")
-    chromium = require(shutil.which("chromium") or shutil.which("google-chrome"), "Chromium")
 
     def run(scenario: str, complaints: tuple[str, ...] = (), **options: str) -> dict[str, Any]:
-        given = {"scenario": scenario, "url": f"{relay}/", "chromium": chromium, "modules": str(MODULES),
+        given = {"scenario": scenario, "url": f"{relay}/", "chromium": browser, "modules": str(MODULES),
                  "wav": str(recording), "profile": str(tmp_path / "profile"), **options}
-        done = subprocess.run([node, str(HERE / "playground.mjs"), json.dumps(given)], capture_output=True, text=True,
+        done = subprocess.run(["node", str(HERE / "playground.mjs"), json.dumps(given)], capture_output=True, text=True,
                               timeout=SCENARIO_S, check=False)
         assert done.returncode == 0, done.stderr
         seen: dict[str, Any] = json.loads(done.stdout)
