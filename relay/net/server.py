@@ -14,6 +14,7 @@ from aiohttp import web
 
 from relay import limits, routing
 from relay.config import Config
+from relay.errors import ConfigError
 from relay.net import doors, pages
 from relay.net.admission import Admission, bounded
 from relay.net.auth import Authenticator, RevocationWatch
@@ -55,7 +56,10 @@ async def open_house(config: Config, *, port: int, dev_key: str | None) -> Async
     from relay.net.judge import SpeechJudge
 
     async with AsyncExitStack() as stack:
-        service = TokenService.open(config, port=port, dev_key=dev_key)
+        try:
+            service = TokenService.open(config, port=port, dev_key=dev_key)
+        except OSError as error:
+            raise ConfigError(f"server.data_dir: {error.strerror}", str(config.server.data_dir)) from None
         stack.callback(service.close)
         service.resolve = lambda name: routing.resolve(config, name).name
         tools = ToolRunner(config, environ)
