@@ -135,6 +135,9 @@ DRAIN_SPREAD_S: Final = 2.0
 DRAIN_HARD_S: Final = 20.0
 """After SIGTERM: whatever still runs is aborted."""
 
+GC_ALLOCATIONS_SIZE: Final = 10_000
+"""Containers made before the garbage collector looks at the young ones; a frame makes and drops about ten."""
+
 WORKER_BACKOFF_S: Final = 1.0
 """Before a worker process that died is started again; doubles with every death in a row."""
 
@@ -295,3 +298,13 @@ ENGINE_QUEUE_S: Final = 120.0
 
 ENGINE_START_S: Final = 20.0
 """A local engine process has this long to load its models."""
+
+ENGINE_REPLY_S: Final = 20.0
+"""A local engine process that does not answer one message in this time hangs and is replaced. The longest answer is
+the last one of a turn: a second pass over twelve seconds of audio takes two when the machine is idle."""
+
+ENGINE_PROCESSES: Final = 16
+"""Recognizer processes of one relay process at most, however many cores there are; each takes 100 MB."""
+
+ENGINE_WAITING_TASKS: Final = 2_048
+"""Turns, or utterances, that may wait for a free engine; the next one fails at once."""

@@ -22,6 +22,8 @@ from aiohttp.http import WebSocketReader
 from relay import limits
 from relay.net.wire import CLOSE, PING, PONG, TEXT, close_payload, masked_frame, plain_frame
 
+_TEXT, _BINARY = WSMsgType.TEXT, WSMsgType.BINARY
+
 Socket = web.WebSocketResponse[bool] | ClientWebSocketResponse[bool]
 
 
@@ -96,28 +98,27 @@ class Line(asyncio.Protocol):
 
     def _deliver(self) -> None:
         """Hand over what the parser has put into its queue."""
-        if self._delivering or self._over or self._said is None:
+        queue = self._queue
+        buffer = queue._buffer
+        if self._delivering or self._said is None:
             return
         self._delivering = True
-        buffer, read, text, binary = self._queue._buffer, self._queue.read, WSMsgType.TEXT, WSMsgType.BINARY
         try:
             while buffer and not self._paused and not self._over:
                 try:
-                    read().send(None)  # a coroutine that does not wait when there is something to read
-                    return  # unreachable with a filled buffer
+                    queue.read().send(None)  # a coroutine that does not wait when there is something to read
                 except StopIteration as returned:
-                    message = returned.value
-                kind = message[0]
-                if kind is text:
-                    self._said(message[1], False)
-                elif kind is binary:
-                    self._said(message[1], True)
+                    kind, data, _ = returned.value
+                if kind is _TEXT:
+                    self._said(data, False)
+                elif kind is _BINARY:
+                    self._said(data, True)
                 else:
-                    self._control(kind, message[1])
-            if not buffer and (error := self._queue.exception()) is not None and not self._over:
-                self._broken(error)
+                    self._control(kind, data)
         finally:
             self._delivering = False
+        if not buffer and not self._over and (error := queue.exception()) is not None:
+            self._broken(error)
 
     def _control(self, kind: WSMsgType, data: bytes | int) -> None:
         if kind is WSMsgType.PING:

@@ -14,7 +14,7 @@ from relay import __version__
 from relay.dialects.ai_gateway import model_entry
 from relay.errors import CallerError
 from relay.net.house import HOUSE
-from relay.net.tasks import place
+from relay.net.tasks import place, running
 from relay.routing import LOCAL_MODEL, catalogue
 from token_service.doors import Protocol, refusal
 
@@ -62,14 +62,15 @@ async def page(request: web.Request) -> web.StreamResponse:
 
 
 async def healthz(request: web.Request) -> web.Response:
-    """The process lives."""
-    return web.json_response({"status": "ok", "version": __version__, "sessions": len(request.app[HOUSE].calls)})
+    """The process lives; with the counts that would show a leak."""
+    return _json({"status": "ok", "version": __version__, "sessions": len(request.app[HOUSE].calls),
+                  "tasks": len(running())})
 
 
 async def readyz(request: web.Request) -> web.Response:
     """Whether new callers are welcome: 503 from the moment a restart is announced."""
     draining = request.app[HOUSE].admission.draining
-    return web.json_response({"status": "draining" if draining else "ready"}, status=503 if draining else 200)
+    return _json({"status": "draining" if draining else "ready"}, 503 if draining else 200)
 
 
 async def models(request: web.Request) -> web.Response:
@@ -137,7 +138,7 @@ def _route_of(request: web.Request) -> str:
     return resource.canonical if resource is not None else ""
 
 
-def _json(body: dict[str, Any]) -> web.Response:
-    return web.Response(body=orjson.dumps(body), content_type="application/json")
+def _json(body: dict[str, Any], status: int = 200) -> web.Response:
+    return web.Response(body=orjson.dumps(body), status=status, content_type="application/json")
 
 

@@ -13,7 +13,8 @@ from relay.config import AgentSettings, TurnSettings
 from relay.core.plan import Plan
 from relay.dialects.ai_gateway import GatewayCaller
 from relay.dialects.openai_realtime import OpenAICaller
-from relay.events import SettingsRequested
+from relay.errors import CallerError
+from relay.events import Rejected, SessionOpened, SettingsRequested
 from relay.nouns import Settings, Tool, Transcription, TurnDetection
 from relay.routing import Route
 
@@ -98,6 +99,25 @@ def session_changes(session: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(event, SettingsRequested):
             changes.update(event.changes)
     return changes
+
+
+def describe_session(session: Mapping[str, Any], model: str) -> dict[str, Any]:
+    """The whole session that a secret of the OpenAI door will start with (openai-realtime.md 2.1, 3.9).
+
+    Raises:
+        CallerError: it cannot be; with the words that `session.update` would be answered with.
+    """
+    dialect = OpenAICaller()
+    settings = Settings(model=model)
+    wished = {"type": "realtime", **session}
+    for event in dialect.decode(orjson.dumps({"type": "session.update", "session": wished})):
+        if isinstance(event, Rejected):
+            raise CallerError(event.fault.message, code=event.fault.code, param=event.fault.param)
+        if isinstance(event, SettingsRequested):
+            settings = replace(settings, **{**event.changes, "model": model})
+    (frame,) = dialect.encode(SessionOpened("", settings))
+    described: dict[str, Any] = orjson.loads(frame)["session"]
+    return described
 
 
 def _turns(turns: TurnSettings) -> TurnDetection | None:

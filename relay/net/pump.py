@@ -71,9 +71,10 @@ class Call:
         self._pace = self._caller.pace
         self._out_bytes_per_ms = plan.settings.output_format.bytes_per_second / 1000
         self._retiring = False
+        self._deadline: float | None = None
         self._running: dict[str, asyncio.Task[None]] = {}  # bounded by limits.MAX_PENDING_TOOLS in the session
         self._turnstile: Turnstile[Event | None] = Turnstile(self._step)
-        self._alarm = Alarm(lambda: self._guarded(None))
+        self._alarm = Alarm(lambda: self.happened(None))
         self._dialling: asyncio.Task[None] | None = None
         self._farewell: asyncio.Task[None] | None = None
         self._ticker: asyncio.TimerHandle | None = None
@@ -114,7 +115,8 @@ class Call:
             self._do[type(command)](command)
         if self.reason is None:
             self._dialling = spawn(self._dial(connect), name="dial")
-            self._alarm.set(self._session.deadline())
+            self._deadline = self._session.deadline()
+            self._alarm.set(self._deadline)
 
     def end(self, reason: CloseReason, detail: str = "") -> None:
         """End the call now, once: last words, release of all that is not the caller's socket, then the close frame."""
@@ -157,6 +159,9 @@ class Call:
         except ModelError as error:
             self.happened(LegClosed("model", 1006, str(error)))
             return
+        except Exception as error:
+            self._failed(error)
+            return
         self._leg = leg
         self.happened(LegOpened("model"))
         if self.reason is None:
@@ -186,13 +191,11 @@ class Call:
             self._failed(error)
         return stall_s
 
-    def happened(self, event: Event) -> None:
-        """Something happened, on either leg or in the world."""
-        if self.reason is None:
-            self._guarded(event)
-
-    def _guarded(self, event: Event | None) -> None:
-        """Take an event, or the session's deadline (None); a fault of ours ends this call and no other."""
+    def happened(self, event: Event | None) -> None:
+        """Something happened, on either leg or in the world; None: the session's deadline has come. A fault of ours
+        ends this call and no other."""
+        if self.reason is not None:
+            return
         try:
             self._turnstile.add(event)
         except Exception as error:
@@ -208,7 +211,9 @@ class Call:
         for command in session.wake(now) if event is None else session.handle(event, now):
             do[type(command)](command)
         if self.reason is None:
-            self._alarm.set(session.deadline())
+            if (deadline := session.deadline()) != self._deadline:
+                self._deadline = deadline
+                self._alarm.set(deadline)
             if self._retiring:
                 self.retire()
 

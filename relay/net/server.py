@@ -19,6 +19,7 @@ from relay.net import doors, pages
 from relay.net.admission import Admission, bounded
 from relay.net.auth import Authenticator, RevocationWatch
 from relay.net.house import HOUSE, House
+from relay.net.planning import describe_session
 from relay.net.tasks import spawn
 from relay.net.tools.runner import ToolRunner
 from relay.net.upstream import client_session
@@ -49,10 +50,7 @@ async def open_house(config: Config, *, port: int, dev_key: str | None) -> Async
     """
     from os import environ
 
-    try:
-        from relay.net.engines import LocalEngines
-    except ImportError:  # TODO remove when engines land
-        LocalEngines = lambda: None
+    from relay.net.engines import LocalEngines
     from relay.net.judge import SpeechJudge
 
     async with AsyncExitStack() as stack:
@@ -62,6 +60,7 @@ async def open_house(config: Config, *, port: int, dev_key: str | None) -> Async
             raise ConfigError(f"server.data_dir: {error.strerror}", str(config.server.data_dir)) from None
         stack.callback(service.close)
         service.resolve = lambda name: routing.resolve(config, name).name
+        service.describe_session = describe_session
         tools = ToolRunner(config, environ)
         stack.push_async_callback(tools.stop)
         await tools.start()
@@ -69,6 +68,8 @@ async def open_house(config: Config, *, port: int, dev_key: str | None) -> Async
         judge.start()
         stack.callback(judge.stop)
         engines = LocalEngines()
+        stack.push_async_callback(engines.stop)
+        await engines.start()
         pool = await stack.enter_async_context(client_session())
         house = House(config, Authenticator(service), tools, judge if judge.available else None, engines, pool,
                       Admission(config.server.max_sessions))

@@ -10,7 +10,8 @@ import pytest
 from relay import limits
 from relay.config import AgentSettings
 from relay.core.plan import Plan
-from relay.net.planning import plan_of, session_changes, settings_of
+from relay.errors import CallerError
+from relay.net.planning import describe_session, plan_of, session_changes, settings_of
 from relay.nouns import MULAW8K, Tool, TurnDetection
 from relay.providers.base import Target
 from relay.routing import LOCAL_INPUT, LOCAL_OUTPUT, Route
@@ -119,3 +120,17 @@ def test_token_session_that_cannot_be_read_changes_nothing(session: dict[str, An
 
 def test_model_of_a_token_session_does_not_rename_the_agent() -> None:
     assert plan(LOCAL, session={"type": "realtime", "model": "gpt-x"}).settings.model == "the/name"
+
+
+def test_session_of_a_secret_is_described_with_all_its_defaults() -> None:
+    described = describe_session({"instructions": "x", "audio": {"output": {"voice": "v"}}}, "acme/y")
+    assert (described["type"], described["model"], described["instructions"]) == ("realtime", "acme/y", "x")
+    assert described["audio"]["output"]["voice"] == "v"
+    assert described["audio"]["input"]["turn_detection"]["type"] == "server_vad"
+
+
+@pytest.mark.parametrize("session", [{"type": "transcription"}, {"temperature": 1}, {"audio": {"input": 7}}])
+def test_session_that_cannot_be_is_refused_when_its_secret_is_made(session: dict[str, Any]) -> None:
+    with pytest.raises(CallerError) as refused:
+        describe_session(session, "acme/y")
+    assert refused.value.status == 400

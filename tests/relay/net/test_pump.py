@@ -315,6 +315,15 @@ def test_fault_of_ours_ends_that_call_with_1011_and_no_other(tmp_path: Path, cap
     assert "peer" not in str(record.__dict__)
 
 
+def test_fault_of_ours_while_dialling_ends_that_call_with_1011(tmp_path: Path) -> None:
+    async def scenario(relay: Relay) -> None:
+        relay.house.engines = None  # type: ignore[assignment]
+        async with relay.openai() as socket:
+            assert await code_of(socket) == 1011
+
+    with_relay(tmp_path, scenario)
+
+
 def test_events_after_the_end_are_ignored(tmp_path: Path) -> None:
     async def scenario(relay: Relay) -> None:
         async with relay.openai() as socket:
