@@ -301,7 +301,7 @@ ENGINE_START_S: Final = 20.0
 
 ENGINE_REPLY_S: Final = 20.0
 """A local engine process that does not answer one message in this time hangs and is replaced. The longest answer is
-the last one of a turn: a second pass over twelve seconds of audio takes two when the machine is idle."""
+the last one of a turn, a second pass over six seconds of audio: one second where the machine is idle."""
 
 ENGINE_PROCESSES: Final = 16
 """Recognizer processes of one relay process at most, however many cores there are; each takes 100 MB."""
