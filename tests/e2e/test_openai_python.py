@@ -136,7 +136,7 @@ def test_ephemeral_secret_opens_several_sessions_with_its_settings(relay_server:
 
 
 @pytest.mark.parametrize(("key", "model", "status"), [("wrong", "local/agent", 401), (None, "local/nobody", 404)])
-def test_what_cannot_be_is_refused_before_the_socket_opens(relay_server: Any, key: str, model: str, status: int) -> None:
+def test_what_cannot_be_is_refused_before_it_opens(relay_server: Any, key: str, model: str, status: int) -> None:
     guest = OpenAI(base_url=f"{relay_server.url}/v1", api_key=key or relay_server.key)
     with pytest.raises(Exception, match=str(status)), guest.realtime.connect(model=model):
         pass
