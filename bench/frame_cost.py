@@ -37,12 +37,17 @@ FRAME_S = 0.02
 @contextlib.contextmanager
 def process(*command: str, ready: str = "ready", env: dict[str, str] | None = None) -> Iterator[tuple[int, str]]:
     """Run a command until the block ends; yields its process id and the line with `ready` in it."""
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **(env or {})}) as child:
+    with tempfile.TemporaryFile("w+") as said, subprocess.Popen(
+        command, stderr=said, env={**os.environ, **(env or {})}
+    ) as child:
         try:
-            assert child.stderr is not None
-            line = next((line for line in child.stderr if ready in line), "") if ready else ""
-            if ready and not line:
-                raise RuntimeError(f"{command[:4]} did not start")
+            line = ""
+            while ready and not line:
+                if child.poll() is not None:
+                    raise RuntimeError(f"{command[:4]} did not start")
+                time.sleep(0.02)
+                said.seek(0)
+                line = next((line for line in said if ready in line), "")
             yield child.pid, line.strip()
         finally:
             child.send_signal(signal.SIGKILL)

@@ -278,6 +278,9 @@ MAX_HEADER_BYTES: Final = 16 * 1024
 MAX_LOG_VALUE_CHARS: Final = 500
 """One field of a log line; more is cut."""
 
+MAX_WAITING_LOG_EVENTS: Final = 10_000
+"""Log lines that wait for a slow reader of stderr; more are dropped, so that nobody's frames wait for them."""
+
 # --- Speech judge and engines
 
 JUDGE_TICK_S: Final = 0.008

@@ -182,7 +182,7 @@ def _work(
     config: Config, dev_key: str | None, listener: socket.socket, on_ready: Callable[[], object], lifeline: int | None
 ) -> int:
     """Serve on `listener` in this process until a signal, or until `lifeline` ends."""
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with logs.in_the_background(), asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_serve(config, dev_key, listener, on_ready, lifeline))
 
 
