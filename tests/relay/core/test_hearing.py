@@ -22,7 +22,7 @@ from relay.nouns import TurnDetection
 SOUNDS = {".": Sound.QUIET, "n": Sound.POSSIBLE, "s": Sound.POSSIBLE, "S": Sound.LOUD, "L": Sound.LOUD}
 PROBABILITIES = {".": 0.02, "n": 0.1, "s": 0.65, "S": 0.99, "L": 0.1}
 DETECTION = TurnDetection(prefix_padding_ms=0, silence_duration_ms=160)  # five windows
-HANGOVER = 10
+HANGOVER = 6
 
 
 class ScriptedGate(Gate):
@@ -116,9 +116,9 @@ def test_an_open_gate_sends_each_window_once_and_goes_on():
 
 
 def test_a_gap_shorter_than_the_preroll_leaves_no_gap_for_the_judge():
-    call = Call().feed("n" + "." * 25 + "n")
+    call = Call().feed("n" + "." * PREROLL_WINDOWS + "n")
     assert not call.asked[-1].fresh
-    assert b"".join(question.windows for question in call.asked) == audio("n" + "." * 25 + "n")
+    assert b"".join(question.windows for question in call.asked) == audio("n" + "." * PREROLL_WINDOWS + "n")
 
 
 def test_a_longer_gap_makes_the_judge_forget():
