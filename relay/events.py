@@ -421,6 +421,7 @@ class SpeechJudged(Event):
     first_window: int
     """Number of the first window, counted from the session's beginning."""
     probabilities: Sequence[float]
+    """Of speech, 0 to 1, one a window; NaN: the judge had no time for it, so the gate decides."""
 
 
 @dataclass(frozen=True, slots=True)
