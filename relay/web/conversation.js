@@ -19,7 +19,7 @@ export class Conversation {
   /**
    * @param {{changed: () => void, level: (lane: "you"|"model", level: number) => void, cut: () => void,
    *   ended: (failure: CallFailed) => void, microphoneLost: (error: {name: string}) => void,
-   *   setColor: (color: string) => boolean}} page
+   *   cleaned: () => boolean, setColor: (color: string) => boolean}} page
    * @param {() => object} config what session-update should carry at present
    */
   constructor(page, config) {
@@ -79,7 +79,7 @@ export class Conversation {
   /** A microphone that does not start is told to the page and stops nothing: typing remains. */
   async startMicrophone() {
     try {
-      await this.microphone.start();
+      await this.microphone.start(this.page.cleaned());
       this.microphone.mute(this.muted);
     } catch (error) {
       this.microphone.stop();

@@ -2,7 +2,9 @@
 import { durationMs } from "./pcm.js";
 
 export const MAX_ROWS = 200;
-const AUDIO = new Set(["input-audio-append", "audio-delta"]);
+/** What comes in many small pieces, and how a piece counts: as milliseconds of audio, or as text. */
+const AUDIO = { "input-audio-append": "audio", "audio-delta": "delta" };
+const PIECES = new Set([...Object.keys(AUDIO), "audio-transcript-delta", "text-delta", "function-call-arguments-delta"]);
 
 export class EventLog {
   constructor() {
@@ -12,24 +14,21 @@ export class EventLog {
   }
 
   /**
-   * Runs of audio frames become one row each way: {frames, audioMs}, so that they do not push out everything else.
+   * Pieces of the same thing become one row, {frames, audioMs or delta}, so that they do not push out everything else.
    * @param {"page"|"relay"} from @param {object} event @param {number} at milliseconds since the call began
    */
   add(from, event, at) {
     this.total++;
-    if (AUDIO.has(event.type)) {
-      const ms = durationMs((event.audio ?? event.delta ?? "").length);
-      const row = this.#runningAudio(event);
-      if (row) {
-        row.frames++;
-        row.event.audioMs = Math.round(row.event.audioMs + ms);
-        return;
-      }
-      const { audio: _audio, delta: _delta, raw: _raw, ...rest } = event;
-      this.#push({ from, type: event.type, at, event: { ...rest, audioMs: Math.round(ms) }, frames: 1 });
-    } else {
-      this.#push({ from, type: event.type, at, event, frames: 1 });
+    const piece = PIECES.has(event.type) ? elided(event) : event;
+    const row = PIECES.has(event.type) && this.#begun(event);
+    if (row) {
+      row.frames++;
+      if (piece.audioMs !== undefined) row.event.audioMs += piece.audioMs;
+      else row.event.delta += piece.delta;
+      return;
     }
+    this.rows.push({ from, type: event.type, at, event: piece, frames: 1 });
+    if (this.rows.length > MAX_ROWS) this.rows.shift();
   }
 
   /** @returns {string} JSON text for a file */
@@ -38,16 +37,19 @@ export class EventLog {
     return JSON.stringify(rows, null, 2);
   }
 
-  /** The row of the same kind among the audio rows at the end. */
-  #runningAudio(event) {
-    for (let at = this.rows.length - 1; at >= 0 && AUDIO.has(this.rows[at].type); at--) {
-      if (this.rows[at].type === event.type && this.rows[at].event.itemId === event.itemId) return this.rows[at];
+  /** The row that this piece continues, among the rows of pieces at the end. */
+  #begun({ type, itemId, callId }) {
+    for (let at = this.rows.length - 1; at >= 0 && PIECES.has(this.rows[at].type); at--) {
+      const row = this.rows[at];
+      if (row.type === type && row.event.itemId === itemId && row.event.callId === callId) return row;
     }
     return undefined;
   }
+}
 
-  #push(row) {
-    this.rows.push(row);
-    if (this.rows.length > MAX_ROWS) this.rows.shift();
-  }
+function elided({ raw: _raw, ...event }) {
+  const audio = AUDIO[event.type];
+  if (!audio) return event;
+  const { [audio]: base64 = "", ...rest } = event;
+  return { ...rest, audioMs: Math.round(durationMs(base64.length)) };
 }

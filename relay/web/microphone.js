@@ -8,11 +8,14 @@ export class Microphone {
     this.open = false;
   }
 
-  /** Ask for the microphone and start. Rejects with what getUserMedia rejects with, or with "InsecureContext". */
-  async start() {
+  /**
+   * Ask for the microphone and start. Rejects with what getUserMedia rejects with, or with "InsecureContext".
+   * @param {boolean} cleaned whether the browser should take out echo and noise and even out the level
+   */
+  async start(cleaned) {
     if (!navigator.mediaDevices?.getUserMedia) throw new DOMException("no media devices", "InsecureContext");
     this.stream = await navigator.mediaDevices.getUserMedia({
-      audio: { channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: true },
+      audio: { channelCount: 1, echoCancellation: cleaned, noiseSuppression: cleaned, autoGainControl: cleaned },
     });
     const [track] = this.stream.getAudioTracks();
     track.addEventListener("ended", () => {

@@ -18,7 +18,12 @@ const scope = new Scope(byId("scope"));
 const view = new TranscriptView();
 const redraw = coalesced(draw);
 const talk = new Conversation(
-  { changed: redraw, level, cut: () => scope.cut(), ended, microphoneLost: showFault(microphoneFault), setColor },
+  {
+    changed: redraw, level, ended, setColor,
+    cut: () => scope.cut(),
+    cleaned: () => byId("cleaning").checked,
+    microphoneLost: showFault(microphoneFault),
+  },
   () => sessionConfig(screen()),
 );
 const drawCode = codePanel(screen);

@@ -1,6 +1,6 @@
 /** Tools that run in this page, so that a tool call can be seen without writing one. Their data is made up, and says so. */
 
-const SKIES = ["clear sky", "light rain", "scattered clouds", "overcast", "mist", "showers"];
+const WEATHER = ["sunny", "rainy", "cloudy", "windy", "foggy", "fair"];
 
 export const DEFINITIONS = [
   {
@@ -68,9 +68,8 @@ function weather(city) {
   for (const letter of city.trim().toLowerCase()) hash = (hash * 31 + letter.codePointAt(0)) % 9973;
   return {
     city,
-    conditions: SKIES[hash % SKIES.length],
+    weather: WEATHER[hash % WEATHER.length],
     temperature_celsius: 4 + (hash % 25),
-    wind_kmh: 3 + (hash % 29),
     source: "demo data",
   };
 }

@@ -122,7 +122,8 @@ export class Transcript {
     // A relay that cut the reply repeats only the heard part; what was sent before stays visible as unheard.
     const heard = whole.trimEnd();
     if (heard.length < entry.text.trimEnd().length && entry.text.startsWith(heard)) {
-      this.#change(entry, { heardChars: heard.length });
+      const cut = entry.cut && { ...entry.cut, chars: heard.length };
+      this.#change(entry, { heardChars: heard.length, cut });
     } else this.#change(entry, { text: whole });
   }
 

@@ -61,6 +61,14 @@ test("where the relay says what was heard, its word counts", () => {
   assert.equal(text, "Sure, once upon a time");
 });
 
+test("the relay's word counts, too, when it comes after the cut", () => {
+  const transcript = told(delta("Sure, once upon a time"));
+  transcript.cut({ id: "a1", heardMs: 400, receivedMs: 500 });
+  transcript.apply({ type: "audio-transcript-done", responseId: "r1", itemId: "a1", transcript: "Sure, once " }, 2);
+  const [{ text, cut }] = transcript.entries;
+  assert.equal(text.slice(0, cut.chars), "Sure, once");
+});
+
 test("a done that repeats the whole text does not move the cut", () => {
   const transcript = told(delta("one two three four "), {
     type: "audio-transcript-done", responseId: "r1", itemId: "a1", transcript: "one two three four",

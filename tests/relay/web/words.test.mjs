@@ -95,6 +95,17 @@ test("runs of audio frames are one row each way, without the audio", () => {
   assert.equal(log.total, 10);
 });
 
+test("words that come between pieces of audio are one row, with their text", () => {
+  const log = new EventLog();
+  for (const delta of ["Once ", "upon "]) {
+    log.add("relay", { type: "audio-transcript-delta", itemId: "a1", delta }, 0);
+    log.add("relay", { type: "audio-delta", itemId: "a1", delta: "AAAA" }, 0);
+  }
+  assert.deepEqual(log.rows.map(({ type, frames, event }) => [type, frames, event.delta]), [
+    ["audio-transcript-delta", 2, "Once upon "], ["audio-delta", 2, undefined],
+  ]);
+});
+
 test("another event ends a run", () => {
   const log = new EventLog();
   for (const type of ["input-audio-append", "speech-started", "input-audio-append"]) log.add("page", { type, audio: "" }, 0);
