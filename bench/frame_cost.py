@@ -1,12 +1,15 @@
 """CPU per forwarded frame: the relay (OpenAI caller, simulated OpenAI upstream) beside HAProxy with the same bytes.
 
-    python -m bench.frame_cost [--sessions 40] [--seconds 5]
+    python -m bench.frame_cost [--sessions 40] [--seconds 3] [--rounds 3]
 
 Every session sends a frame of 20 ms (1.3 kB of JSON) fifty times a second and gets as many back. What is printed is CPU
 time of the forwarding process per frame and way, and the ratio; only the ratio means anything, and only within one run.
-Three runs, side by side: HAProxy in TCP mode (or, without it, a bare asyncio splice); the relay with the model owning
-turn detection, where frames are echoed; the relay owning turn detection, where the callers' frames are decoded,
-resampled and looked at by the gate (low noise, so the judge is not asked), and the model's flow at 50 a second.
+All stand side by side and are measured in turns; the median of the rounds counts:
+
+* HAProxy in TCP mode (or, without it, a bare asyncio splice);
+* the relay with the model owning turn detection: frames are echoed, both ways through the whole session;
+* the relay owning turn detection: callers' frames are decoded, resampled and looked at by the gate (low noise, so that
+  the judge is not asked), the model's flow at 50 a second.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import os
 import random
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -169,33 +173,44 @@ def url_of(line: str) -> str:
     return line.split()[-1].replace("http", "ws") + "/v1/realtime?model=sim/x"
 
 
+def compare(sessions: int, seconds: float, rounds: int) -> dict[str, list[float]]:
+    """Cost by what was measured, one entry a round: microseconds per frame and way."""
+    name = "HAProxy, TCP mode" if shutil.which("haproxy") else "bare asyncio splice"
+    sim = (sys.executable, "-m", "bench.upstreams.openai_sim", "--mode")
+    costs: dict[str, list[float]] = {}
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        ports = [int(stack.enter_context(process(*sim, mode))[1].rpartition(":")[2].partition("/")[0])
+                 for mode in ("echo", "pour")]
+        forwarders = {name: stack.enter_context(splice(ports[0], folder))}
+        for owner, port in zip(("model", "relay"), ports, strict=True):
+            pid, line = stack.enter_context(relay(relay_config(port, owner, folder)))
+            forwarders[f"relay, {owner} owns turns"] = pid, url_of(line)
+        for number in range(rounds):
+            for label, (pid, url) in forwarders.items():
+                cost, (there, back) = asyncio.run(measure(url, pid, sessions, seconds))
+                costs.setdefault(label, []).append(cost)
+                print(f"  round {number + 1}: {label:24} {cost:6.1f} us  ({there} there, {back} back)", flush=True)
+    return costs
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--sessions", type=int, default=40)
-    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--splice", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.splice:
         asyncio.run(bare_splice(options.splice))
         return
-    with tempfile.TemporaryDirectory() as folder:
-        sim = (sys.executable, "-m", "bench.upstreams.openai_sim", "--mode")
-        with process(*sim, "echo") as (_, line):
-            port = int(line.rpartition(":")[2].partition("/")[0])
-            with splice(port, folder) as (pid, url):
-                base, base_counts = asyncio.run(measure(url, pid, options.sessions, options.seconds))
-            with relay(relay_config(port, "model", folder)) as (pid, line):
-                plain, plain_counts = asyncio.run(measure(url_of(line), pid, options.sessions, options.seconds))
-        with process(*sim, "pour") as (_, line):
-            port = int(line.rpartition(":")[2].partition("/")[0])
-            with relay(relay_config(port, "relay", folder)) as (pid, line):
-                turns, turns_counts = asyncio.run(measure(url_of(line), pid, options.sessions, options.seconds))
-    name = "HAProxy, TCP mode" if shutil.which("haproxy") else "bare asyncio splice"
-    print(f"{options.sessions} sessions, {options.seconds:g} s each, CPU per frame and way")
-    for label, cost, counts in ((name, base, base_counts), ("relay, model owns turns", plain, plain_counts),
-                                ("relay owns turns", turns, turns_counts)):
-        print(f"  {label:24} {cost:6.1f} us   {cost / base:4.2f} x   ({counts[0]} there, {counts[1]} back)")
+    print(f"{options.sessions} sessions, {options.seconds:g} s a round, CPU per frame and way")
+    costs = compare(options.sessions, options.seconds, options.rounds)
+    base = next(iter(costs.values()))
+    for label, rounds in costs.items():
+        ratio = statistics.median(cost / beside for cost, beside in zip(rounds, base, strict=True))
+        print(f"  {label:24} {statistics.median(rounds):6.1f} us  {ratio:5.2f} x")
 
 
 if __name__ == "__main__":

@@ -78,6 +78,10 @@ WRITE_DEADLINE_S: Final = 5.0
 """A peer that takes nothing for this long is aborted. A heartbeat does not free it: the ping waits in the same
 buffer."""
 
+KERNEL_UNSENT_BYTES: Final = 16 * 1024
+"""Bytes that the kernel takes before it can send them (TCP_NOTSENT_LOWAT): more would hide for seconds that a peer has
+stopped reading, and could not be withdrawn when the caller interrupts."""
+
 TCP_USER_TIMEOUT_MS: Final = 10_000
 """A peer that acknowledges nothing for this long is dropped by the kernel: the cable was pulled while we were sending."""
 

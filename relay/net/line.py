@@ -246,7 +246,7 @@ def tune(transport: asyncio.BaseTransport) -> None:
     if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
         return
     options = {"TCP_NODELAY": 1, "TCP_USER_TIMEOUT": limits.TCP_USER_TIMEOUT_MS,
-               "TCP_NOTSENT_LOWAT": limits.SOCKET_BUFFER_BYTES}
+               "TCP_NOTSENT_LOWAT": limits.KERNEL_UNSENT_BYTES}
     for name, value in options.items():
         if hasattr(socket, name):  # the last two exist on Linux only
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from os import urandom
 from struct import Struct
 
@@ -27,6 +28,16 @@ _head_16 = Struct("!BBH").pack
 _head_64 = Struct("!BBQ").pack
 
 
+def _masks() -> Iterator[bytes]:
+    """Unpredictable masks (RFC 6455 section 10.3); the system is asked once for a thousand of them."""
+    while True:
+        pool = urandom(4_000)
+        yield from (pool[at : at + 4] for at in range(0, len(pool), 4))
+
+
+_next_mask = _masks().__next__
+
+
 def plain_frame(payload: bytes, opcode: int = TEXT) -> bytes:
     """One whole, final frame as a server sends it."""
     size = len(payload)
@@ -40,7 +51,7 @@ def plain_frame(payload: bytes, opcode: int = TEXT) -> bytes:
 def masked_frame(payload: bytes, opcode: int = TEXT) -> bytes:
     """One whole, final frame as a client sends it; the mask is fresh for every frame."""
     size = len(payload)
-    mask = urandom(4)
+    mask = _next_mask()
     if size < 126:
         head = bytes((0x80 | opcode, 0x80 | size))
     elif size < 65_536:
