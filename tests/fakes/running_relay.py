@@ -47,15 +47,17 @@ class Relay:
         return f"http://127.0.0.1:{self.port}"
 
     def openai(self, model: str = "local/agent", **options: Any) -> connect:
-        """A caller at the OpenAI door."""
+        """A caller at the OpenAI door. Without a bound on its queue, so that it finds the close frame behind audio that
+        the test does not read."""
         headers = {"Authorization": f"Bearer {KEY}"}
-        return connect(f"{self.ws}/v1/realtime?model={model}", additional_headers=headers, compression=None, **options)
+        return connect(f"{self.ws}/v1/realtime?model={model}", additional_headers=headers, compression=None,
+                       max_queue=None, **options)
 
     def gateway(self, model: str = "local/agent", token: str = KEY, **options: Any) -> connect:
         """A caller at the AI SDK door."""
         offered = ["ai-gateway-realtime.v1", f"ai-gateway-auth.{token}"]
         return connect(f"{self.ws}/v4/ai/realtime-model?ai-model-id={model}", subprotocols=offered, compression=None,
-                       **options)
+                       max_queue=None, **options)
 
 
 @asynccontextmanager
