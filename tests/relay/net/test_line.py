@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import pytest
+import uvloop
 from aiohttp import ClientSession, web
 
 from relay import limits
@@ -15,6 +16,20 @@ from relay.net.wire import BINARY, CLOSE, PING, PONG, close_payload, masked_fram
 from tests.fakes.raw_peer import RawPeer, raw_peer
 
 MAX_BYTES = 1_000
+
+
+@pytest.fixture(autouse=True, params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every scenario runs on both loops; their transports differ."""
+    monkeypatch.setitem(FACTORY, "loop", request.param)
+
+
+FACTORY: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {}
+
+
+def run(scenario: Coroutine[Any, Any, None]) -> None:
+    with asyncio.Runner(loop_factory=FACTORY["loop"]) as runner:
+        runner.run(scenario)
 
 
 class Ear:
@@ -74,7 +89,7 @@ def with_line(scenario: Callable[[RawPeer, Ear], Awaitable[None]], **options: An
         finally:
             await runner.cleanup()
 
-    asyncio.run(whole())
+    run(whole())
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -397,4 +412,4 @@ def test_clients_line_takes_what_came_with_the_handshake_and_gives_its_connectio
         server.close()
         await server.wait_closed()
 
-    asyncio.run(whole())
+    run(whole())
