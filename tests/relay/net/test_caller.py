@@ -73,6 +73,24 @@ def test_every_reason_ends_the_socket_with_its_code_or_without_a_word(reason: Cl
     with_caller(scenario)
 
 
+def test_last_words_are_sent_before_the_close_frame_even_when_they_had_to_wait() -> None:
+    async def scenario(peer: RawPeer, leg: CallerLeg, said: list[bytes]) -> None:
+        sent = 0
+        while leg._line.has_room:
+            leg.outbox.send(bytes(10_000))
+            sent += 1
+        leg.outbox.send(b"last words")
+        hanging_up = asyncio.ensure_future(leg.hang_up(CloseReason.DONE, ""))
+        for _ in range(sent):
+            await peer.frame()
+        assert await peer.frame() == (1, b"last words")
+        assert await peer.close_code() == 1000
+        peer.reset()
+        await hanging_up
+
+    with_caller(scenario, small=True)
+
+
 def test_hanging_up_does_not_wait_for_a_caller_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "CLOSE_DEADLINE_S", 0.02)
 

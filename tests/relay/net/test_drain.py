@@ -48,7 +48,12 @@ def test_readiness_ends_at_once_and_callers_are_refused_after_the_announcement(t
     with_relay(tmp_path, scenario)
 
 
-def test_answer_that_is_being_heard_is_let_finish(tmp_path: Path) -> None:
+def test_answer_that_is_being_heard_is_let_finish_and_then_the_call_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "DRAIN_TURNS_S", 60.0)
+    monkeypatch.setattr(limits, "DRAIN_HARD_S", 60.0)
+
     async def scenario(relay: Relay) -> None:
         async with relay.openai() as socket:
             await said(socket, "session.created")
@@ -59,7 +64,8 @@ def test_answer_that_is_being_heard_is_let_finish(tmp_path: Path) -> None:
             (call,) = relay.house.calls
             assert call.is_busy
             started = asyncio.get_running_loop().time()
-            await drain(relay.house, chance())
+            async with asyncio.timeout(5):
+                await drain(relay.house, chance())
             assert asyncio.get_running_loop().time() - started > 0.2  # the answer lasts for 300 ms
             assert call.reason is CloseReason.GOING_AWAY
             done = await said(socket, "response.done")

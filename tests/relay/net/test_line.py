@@ -86,6 +86,7 @@ def with_line(scenario: Callable[[RawPeer, Ear], Awaitable[None]], **options: An
                 await scenario(peer, ear)
                 ear.line.abort()
             await ear.code()
+            await until(lambda: not runner.server.connections)  # the server was told, too
         finally:
             await runner.cleanup()
 

@@ -94,6 +94,36 @@ def test_caller_that_leaves_while_its_model_is_being_dialled_stops_the_dial(tmp_
     with_relay(tmp_path, scenario, f'[providers.slow]\nbase_url = "http://127.0.0.1:{PORT}/v1"\n')
 
 
+def test_tool_that_still_runs_when_the_caller_leaves_is_stopped(tmp_path: Path) -> None:
+    async def scenario(relay: Relay) -> None:
+        async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            asked.set()
+            await reader.read()
+            writer.close()
+            stopped.set()
+
+        asked, stopped = asyncio.Event(), asyncio.Event()
+        server = await asyncio.start_server(hang, "127.0.0.1", PORT)
+        async with relay.openai("agent/helper") as socket:
+            item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "use the tool"}]}
+            await say(socket, "conversation.item.create", item=item)
+            await say(socket, "response.create")
+            async with asyncio.timeout(2):
+                await asked.wait()
+        async with asyncio.timeout(1):
+            await stopped.wait()
+        server.close()
+
+    with_relay(tmp_path, scenario, f"""
+[tools.look]
+url = "http://127.0.0.1:{PORT}/"
+[agents.helper]
+model = "sim/any"
+tools = ["look"]
+""")
+
+
 # --- the caller does not read
 
 
