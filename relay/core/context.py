@@ -32,8 +32,9 @@ class Context:
         self._ids = 0
 
     def tell(self, event: Event) -> None:
-        """Say something to the caller; the first thing it reads is always that the session is open."""
-        if self.opened:
+        """Say something to the caller. What it reads first is that the session is open; only a caller whose settings
+        are still awaited is told before that what is wrong with them."""
+        if self.opened or (self.plan.waits_for_settings and isinstance(event, Failed)):
             self.out.append(ToCaller(event))
         elif len(self.early) < EARLY_EVENTS:
             self.early.append(event)

@@ -233,6 +233,9 @@ class Session:
         self._close(reason, event.detail)
 
     def _close(self, reason: CloseReason, detail: str = "") -> None:
+        for early in self.context.early:  # a session that never opened: at least what went wrong is said
+            if isinstance(early, e.Failed):
+                self.context.do(ToCaller(early))
         self.context.closed = True
         self.context.do(Close(reason, detail))
 

@@ -67,6 +67,21 @@ def test_ai_sdk_caller_without_settings_is_closed_at_the_deadline() -> None:
     assert play.work == [c.Close(CloseReason.SETUP_TIMEOUT)]
 
 
+def test_ai_sdk_caller_with_wrong_settings_is_told_at_once_and_may_try_again() -> None:
+    play = Stage(Settings(), waits_for_settings=True).open()
+    play.say(e.Rejected(Fault("invalid_request_error", "invalid_value", "no such format", "inputAudioFormat")))
+    assert names(play.caller) == ["Failed"]
+    play.say(e.SettingsRequested({}))
+    assert names(play.caller) == ["Failed", "SessionOpened", "SettingsApplied"]
+
+
+def test_what_went_wrong_before_a_session_that_never_opens_is_said_at_its_end() -> None:
+    play = Stage(Settings()).say(e.Rejected(Fault("invalid_request_error", "invalid_event", "rubbish")))
+    assert play.caller == []
+    play.say(e.LegClosed("model", 1006))
+    assert names(play.caller) == ["Failed"]
+
+
 def test_greeting_is_spoken_when_the_session_opens() -> None:
     play = stage(greeting="Hello, how can I help?")
     assert play.last_work(c.Speak).text == "Hello, how can I help?"
