@@ -117,6 +117,9 @@ CLOSE_DEADLINE_S: Final = 2.0
 MODEL_GOODBYE_S: Final = 0.5
 """How long a model may take for the closing handshake; within a second of the caller leaving its socket is gone."""
 
+LINGER_S: Final = 0.1
+"""A peer that broke the framing is read for as long as it sends without such a pause, within CLOSE_DEADLINE_S."""
+
 IDLE_LIMIT_S: Final = 300.0
 """A session in which nobody speaks, types or is answered for this long is ended. Noise of an open microphone does
 not count as activity."""
@@ -307,8 +310,8 @@ ENGINE_START_S: Final = 20.0
 """A local engine process has this long to load its models."""
 
 ENGINE_REPLY_S: Final = 20.0
-"""A local engine process that does not answer one message in this time hangs and is replaced. The longest answer is
-the last one of a turn, a second pass over six seconds of audio: one second where the machine is idle."""
+"""A local engine process that does not answer one message in this time hangs and is replaced. An answer takes a fifth
+of a second, but a process may have to wait for the processor."""
 
 ENGINE_PROCESSES: Final = 16
 """Recognizer processes of one relay process at most, however many cores there are; each takes 100 MB."""

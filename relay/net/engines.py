@@ -154,8 +154,12 @@ class Crew(Generic[J]):
         self._posts: dict[asyncio.Task[None], J | None] = {}
         """One task for each process, and what it is working on."""
         self._news = asyncio.Event()
-        self.pids: set[int] = set()
-        """Of the processes that live; for tests and metrics."""
+        self._processes: set[EngineProcess] = set()
+
+    @property
+    def pids(self) -> set[int]:
+        """Of the processes that live and are ready."""
+        return {process.pid for process in self._processes if process.alive}
 
     def warm(self) -> None:
         """Have one process ready before it is needed."""
@@ -215,7 +219,7 @@ class Crew(Generic[J]):
                     self._waiting.pop(0).fail()
                     continue
                 return
-            self.pids.add(process.pid)
+            self._processes.add(process)
             try:
                 while process.alive:
                     job = await self._next()
@@ -229,7 +233,7 @@ class Crew(Generic[J]):
                 log.warning("engine lost", extra={"kind": self._kind})
                 self._settle(me, lost=True)
             finally:
-                self.pids.discard(process.pid)
+                self._processes.discard(process)
                 await process.stop()
 
     async def _next(self) -> J:

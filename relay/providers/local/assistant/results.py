@@ -41,7 +41,7 @@ def _one(name: str, output: str) -> str:
     if value is None or value == "" or value == {} or value == []:
         return f"The tool {tool} is done, and gave no details."
     if isinstance(value, Mapping):
-        facts = list(_facts(value))
+        facts = [(key, fact) for key, fact in _facts(value) if key != "error"]  # it was null
         listed = [f"the {key} is {fact}" for key, fact in facts[:MAX_FACTS]]
         more = f" There are {len(facts) - MAX_FACTS} more details." if len(facts) > MAX_FACTS else ""
         return _sentence(_listed(listed)) + more
