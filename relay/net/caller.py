@@ -64,7 +64,7 @@ class CallerLeg:
             self.abort()
         if reason.ws_code not in UNSENDABLE_CODES:
             self._line.close(reason.ws_code, detail or reason.text, limits.CLOSE_DEADLINE_S)
-        await asyncio.shield(self._gone)
+        await self._line.gone()
 
     def abort(self) -> None:
         """Drop the connection and all that waits for it."""

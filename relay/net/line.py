@@ -51,6 +51,8 @@ class Line(asyncio.Protocol):
         self._paused = True
         self._delivering = False
         self._over = False
+        self._deaf = False
+        """The peer broke the framing: what else it sends is thrown away."""
         self._code: int | None = None
         self._room: asyncio.Future[None] | None = None
         self._last_resort: asyncio.TimerHandle | None = None
@@ -60,6 +62,7 @@ class Line(asyncio.Protocol):
         """When the peer last sent anything."""
         self.written_bytes = 0
         """Handed to the transport so far."""
+        self._lost: asyncio.Future[None] = self._loop.create_future()
         self._transport.set_protocol(self)
         self._transport.set_write_buffer_limits(high=limits.SOCKET_BUFFER_BYTES)
         tune(self._transport)
@@ -92,6 +95,8 @@ class Line(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.heard_at = self._loop.time()
+        if self._deaf:
+            return
         self._parser.feed_data(data)
         if not self._paused:
             self._deliver()
@@ -132,10 +137,23 @@ class Line(asyncio.Protocol):
             self._finish(code or 1005)
 
     def _broken(self, error: BaseException) -> None:
-        """The peer broke the framing rules: RFC 6455 section 7.1.7."""
+        """The peer broke the framing rules: RFC 6455 section 7.1.7.
+
+        It may be in the middle of a message that is too large. A socket that is closed with bytes unread is reset by
+        the kernel, and the close frame would be lost with it; so the rest is read and thrown away first.
+        """
         code = int(error.code) if isinstance(error, WebSocketError) else 1002
         self.write(close_payload(code), CLOSE)
-        self._finish(code)
+        self._deaf = True
+        self._end(code)
+        self._abort_in(limits.CLOSE_DEADLINE_S)
+        self._linger()
+
+    def _linger(self) -> None:
+        if self._loop.time() - self.heard_at >= limits.LINGER_S:
+            self._transport.close()
+        elif not self._transport.is_closing():
+            self._loop.call_later(limits.LINGER_S, self._linger)
 
     # --- out
 
@@ -210,8 +228,14 @@ class Line(asyncio.Protocol):
         """Drop the connection and everything that waits in it."""
         self._transport.abort()
 
+    async def gone(self) -> None:
+        """Wait until the connection is gone: aiohttp drops it as soon as the handler that accepted it returns."""
+        await asyncio.shield(self._lost)
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._end(1006)
+        if not self._lost.done():
+            self._lost.set_result(None)
         if self._last_resort is not None:
             self._last_resort.cancel()
         if self._room is not None and not self._room.done():
