@@ -27,6 +27,8 @@ export class TranscriptView {
       this.shown.delete(key);
     }
     entries.forEach((entry, at) => this.#place(entry, at));
+    // Words of a turn may still grow until something follows it.
+    entries.forEach((entry, at) => (entry.kind !== "user" || at < entries.length - 1) && this.#announce(entry));
     this.#follow();
   }
 
@@ -45,11 +47,11 @@ export class TranscriptView {
     shown.version = entry.version;
     shown.node.className = `entry ${entry.kind} ${entry.state ?? ""} ${entry.tone ?? ""}`;
     shown.node.replaceChildren(el("span.who", who(entry)), el("div.said", ...content(entry)), el("time", clock(entry.at)));
-    this.#announce(entry, shown);
   }
 
   /** Screen readers hear whole utterances, not every delta. */
-  #announce(entry, shown) {
+  #announce(entry) {
+    const shown = this.shown.get(entry.key);
     const said = spoken(entry);
     if (!said || said === shown.said) return;
     shown.said = said;

@@ -53,7 +53,7 @@ const rawMicrophone = async (page) => {
 
 const scenarios = {
   async typed(page) {
-    await say(page, "Hello, who are you?");
+    await say(page, "Hello.");
     await entry(page, "model.done");
     await page.locator(".stages", { hasText: "first audio played" }).waitFor();
     await inState(page, "Typing only");
