@@ -15,6 +15,7 @@ from relay.errors import UnknownModel
 from relay.nouns import AudioFormat
 from relay.providers import openai_compatible
 from relay.providers.base import Offer, Target
+from relay.providers.local import espeak
 
 LOCAL_MODEL = "local/agent"
 LOCAL_PARTS = {"listen": "local/sphinx", "think": "local/assistant", "speak": "local/espeak"}
@@ -89,7 +90,9 @@ def _agent_target(
 def _target(config: Config, full: str, environ: Mapping[str, str] | None) -> Target:
     provider, _, model = full.partition("/")
     if full == LOCAL_MODEL:
-        return Target(model=full, leg="cascade", input_format=LOCAL_INPUT, output_format=LOCAL_OUTPUT)
+        return Target(
+            model=full, leg="cascade", input_format=LOCAL_INPUT, output_format=LOCAL_OUTPUT, voices=espeak.VOICES
+        )
     if provider in config.providers:
         return openai_compatible.target(provider, model, config.providers[provider], environ)
     raise UnknownModel(f"There is no model {full!r}.", param=full)
