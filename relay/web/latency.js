@@ -10,6 +10,7 @@ const MAX_TURNS = 50;
 export const STAGES = {
   committed: "end of turn",
   created: "response created",
+  heard: "words recognized",
   tools: "tools answered",
   transcript: "first words",
   received: "first audio received",
@@ -43,6 +44,9 @@ export class Latency {
       case "response-created":
         this.#mark("created", now);
         break;
+      case "input-transcription-completed":
+        this.#heard(now);
+        break;
       case "audio-transcript-delta":
       case "text-delta":
         this.#mark("transcript", now);
@@ -66,6 +70,14 @@ export class Latency {
       turn.marks.played = now;
       turn.version++;
     }
+  }
+
+  /** The words may grow after the commit; the last ones before the answer are those that it waited for. */
+  #heard(now) {
+    const marks = this.turns.at(-1)?.marks;
+    if (marks?.committed === undefined || marks.tools || marks.transcript || marks.received) return;
+    marks.heard = now;
+    this.turns.at(-1).version++;
   }
 
   #mark(name, now) {

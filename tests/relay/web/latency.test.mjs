@@ -20,6 +20,16 @@ test("a spoken turn counts from the estimated end of speech to the first sound",
   assert.equal(totalMs(turn), 640);
 });
 
+test("the time until the words were recognized is shown, up to the answer that waited for them", () => {
+  const latency = new Latency();
+  apply(latency, [
+    [1_000, "input-transcription-completed"], [1_000, "speech-stopped"], [1_001, "audio-committed"], [1_002, "response-created"],
+    [1_050, "input-transcription-completed"], [1_090, "input-transcription-completed"], [1_100, "audio-transcript-delta"],
+    [1_150, "input-transcription-completed"],
+  ]);
+  assert.deepEqual(bars(latency.turns[0]).slice(-2), [["heard", 502, 88], ["transcript", 590, 10]]);
+});
+
 test("only the first of each mark counts", () => {
   const latency = new Latency();
   latency.began("text", 0);
