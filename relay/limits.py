@@ -83,7 +83,7 @@ KERNEL_UNSENT_BYTES: Final = 16 * 1024
 stopped reading, and could not be withdrawn when the caller interrupts."""
 
 TCP_USER_TIMEOUT_MS: Final = 10_000
-"""A peer that acknowledges nothing for this long is dropped by the kernel: the cable was pulled while we were sending."""
+"""A peer that acknowledges nothing for this long is dropped by the kernel: the cable was pulled while we sent."""
 
 MAX_PENDING_EVENTS: Final = 4_096
 """Events that one event may cause inside a call before it counts as a fault of ours."""
