@@ -75,7 +75,7 @@ class TokenSettings(Section):
     mints_per_minute: int = Field(limits.MINTS_PER_MINUTE, ge=1)
     """Per address at the setup door, counted by each worker."""
     openai_single_use: bool = False
-    """Whether a secret of the OpenAI door opens one session only; in that protocol it opens several until it expires."""
+    """Whether a secret of the OpenAI door opens one session only; there it opens several until it expires."""
     jwks_path: Path | None = None
     """Public keys (a JWK Set) to verify tokens with, where the token service runs elsewhere and has another data_dir.
     None: the key ring in data_dir. Read again when the file changes."""
