@@ -51,7 +51,7 @@ export async function report(main, sofar = () => ({})) {
     console.log(JSON.stringify(await main()));
     process.exit(0);
   } catch (error) {
-    console.error(error.stack, JSON.stringify(sofar(), null, 1));
+    console.error(error.stack, JSON.stringify(sofar()).slice(0, 4000));
     process.exit(1);
   }
 }
