@@ -64,7 +64,7 @@ def require(there: object, what: str) -> None:
 def running_relay(folder: Path, config: str, arguments: list[str]) -> Iterator[str]:
     """Run `relay serve` on a free port until the block ends; gives its address, and expects it to leave with 0."""
     (folder / "relay.toml").write_text(config)
-    command = [sys.executable, "-c", "from relay.cli.main import main; main()", "serve", "--port", "0",
+    command = [sys.executable, "-m", "relay.cli.main", "serve", "--port", "0",
                "--data-dir", str(folder / "data"), "--config", str(folder / "relay.toml"), *arguments]
     environment = {**os.environ, "RELAY_DEV_KEY": KEY, "PYTHONPATH": str(ROOT)}
     log = folder / "relay.log"
