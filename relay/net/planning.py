@@ -15,7 +15,7 @@ from relay.dialects.ai_gateway import GatewayCaller
 from relay.dialects.openai_realtime import OpenAICaller
 from relay.errors import CallerError
 from relay.events import Rejected, SessionOpened, SettingsRequested
-from relay.nouns import Settings, Tool, Transcription, TurnDetection
+from relay.nouns import PCM24, AudioFormat, Settings, Tool, Transcription, TurnDetection
 from relay.routing import Route
 
 
@@ -48,19 +48,22 @@ def plan_of(
     names = agent.tools if shelf is not None else ()
     max_s = min(max_s, agent.limits.max_session_s)
     plain = not (start or pinned or names or agent.greeting)
+    transparent = plain and not target.relay_turns and target.dialect == caller
+    settings = replace(Settings(model=route.name), **start, **pinned)
+    convert = target.leg == "socket" and not transparent
     return Plan(
         session_id="sess_" + secrets.token_hex(12),
-        settings=replace(Settings(model=route.name), **start, **pinned),
+        settings=settings,
         pinned=frozenset(pinned),
         server_tools=shelf.tools_of(names) if shelf is not None and names else (),
         show_tools=agent.show_tools,
         tool_deadlines_s=shelf.deadlines_of(names) if shelf is not None and names else {},
-        model_input=target.input_format,
-        model_output=target.output_format,
+        model_input=_own_rate(settings.input_format) if convert else target.input_format,
+        model_output=_own_rate(settings.output_format) if convert else target.output_format,
         relay_turns=target.relay_turns,
         judged=judged,
         composed=target.leg == "cascade",
-        transparent=plain and not target.relay_turns and target.dialect == caller,
+        transparent=transparent,
         waits_for_settings=caller == GatewayCaller.name,
         model_voices=target.voices,
         greeting=agent.greeting,
@@ -68,6 +71,12 @@ def plan_of(
         max_session_s=max_s,
         idle_limit_s=agent.limits.idle_limit_s,
     )
+
+
+def _own_rate(start: AudioFormat) -> AudioFormat | None:
+    """What a remote model takes and gives when the caller starts with `start`: it knows pcm16 at 24 kHz only
+    (openai-realtime.md 5) and the caller may choose any rate, so that one is fixed; None: the caller's, untouched."""
+    return PCM24 if start.encoding == "pcm16" else None
 
 
 def settings_of(agent: AgentSettings) -> dict[str, Any]:

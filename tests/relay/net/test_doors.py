@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,20 @@ def test_ai_sdk_caller_is_answered_aloud(tmp_path: Path) -> None:
             await say(socket, "response-create")
             assert (await said(socket, "audio-delta"))["delta"]
             assert (await said(socket, "response-done"))["status"] == "completed"
+
+    with_relay(tmp_path, scenario)
+
+
+def test_caller_of_another_rate_is_heard_at_the_rate_of_the_model(tmp_path: Path) -> None:
+    async def scenario(relay: Relay) -> None:
+        async with relay.gateway("sim/any") as socket:
+            await say(socket, "session-update", config={
+                "inputAudioFormat": {"type": "audio/pcm", "rate": 16_000}, "turnDetection": {"type": "disabled"}})
+            await said(socket, "session-updated")
+            audio = bytes(16_000 * 2 * 120 // 1_000)  # 120 ms; taken for 24 kHz they would be 80, too few to commit
+            await say(socket, "input-audio-append", audio=base64.b64encode(audio).decode())
+            await say(socket, "input-audio-commit")
+            assert (await said(socket, "audio-committed", "error"))["type"] == "audio-committed"
 
     with_relay(tmp_path, scenario)
 

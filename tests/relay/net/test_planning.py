@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from relay.config import AgentSettings
 from relay.core.plan import Plan
 from relay.errors import CallerError
 from relay.net.planning import describe_session, plan_of, session_changes, settings_of
-from relay.nouns import MULAW8K, Tool, TurnDetection
+from relay.nouns import MULAW8K, PCM24, Tool, TurnDetection
 from relay.providers.base import Target
 from relay.routing import LOCAL_INPUT, LOCAL_OUTPUT, Route
 
@@ -60,6 +61,21 @@ def test_cascade_has_its_own_formats_and_turns() -> None:
     made = plan(LOCAL)
     assert (made.model_input, made.model_output) == (LOCAL_INPUT, LOCAL_OUTPUT)
     assert (made.relay_turns, made.composed) == (True, True)
+
+
+@pytest.mark.parametrize("made", [
+    pytest.param(plan(REMOTE, caller="ai_gateway"), id="another dialect"),
+    pytest.param(plan(REMOTE, AgentSettings(instructions="x")), id="an agent"),
+    pytest.param(plan(REMOTE, session={"type": "realtime", "instructions": "x"}), id="a token's session"),
+    pytest.param(plan(replace(REMOTE, relay_turns=True)), id="turns of the relay"),
+])
+def test_remote_model_is_given_its_own_rate_because_the_caller_may_choose_another(made: Plan) -> None:
+    assert (made.model_input, made.model_output) == (PCM24, PCM24)
+
+
+def test_remote_model_takes_g711_as_it_comes_in_the_direction_that_starts_with_it() -> None:
+    made = plan(REMOTE, session={"type": "realtime", "audio": {"input": {"format": {"type": "audio/pcmu"}}}})
+    assert (made.model_input, made.model_output) == (None, PCM24)
 
 
 def test_what_an_agent_sets_is_pinned_and_wins_over_the_token() -> None:
