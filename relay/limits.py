@@ -91,6 +91,9 @@ MAX_PENDING_EVENTS: Final = 4_096
 DIAL_HOLD_AUDIO_MS: Final = 15_000
 """Caller audio kept while the model's leg is being dialled; three times DIAL_DEADLINE_S."""
 
+DIAL_HOLD_BYTES: Final = 32 * 1024 * 1024
+"""What all held requests may take together: one of the largest messages, and half as much again."""
+
 DIAL_HOLD_EVENTS: Final = 1_024
 """Other requests kept while the model's leg is being dialled."""
 
@@ -123,6 +126,9 @@ LINGER_S: Final = 0.1
 IDLE_LIMIT_S: Final = 300.0
 """A session in which nobody speaks, types or is answered for this long is ended. Noise of an open microphone does
 not count as activity."""
+
+IDLE_RECHECK_S: Final = 5.0
+"""A session whose idle limit comes while somebody is being answered is looked at again after this."""
 
 MAX_SESSION_S: Final = 3_600.0
 """The longest session (OpenAI Realtime: 60 minutes)."""

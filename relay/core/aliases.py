@@ -61,4 +61,9 @@ def _renamed(event: Any, names: OrderedDict[str, str]) -> Any:
     item = getattr(event, "item", None)
     if item is not None and item.id in names:
         changes["item"] = replace(item, id=names[item.id])
+    options = getattr(event, "options", None)
+    if options is not None and options.input:
+        items = tuple(replace(each, id=names.get(each.id, each.id)) for each in options.input)
+        if items != options.input:
+            changes["options"] = replace(options, input=items)
     return replace(event, **changes, raw=None) if changes else event

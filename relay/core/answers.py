@@ -14,6 +14,7 @@ from typing import Literal
 from relay import limits
 from relay.commands import RunTool, StopTool
 from relay.core.context import Context
+from relay.core.delivery import RecentIds
 from relay.core.tools import Call, ToolLedger, Verdict
 from relay.core.turns import Trigger, TurnTaking
 from relay.events import (
@@ -52,8 +53,15 @@ class Answers:
         """The response that writes to the conversation now."""
         self.progress_at = 0.0
         """When the active response last produced something."""
-        self._asked = False
+        self.unprompted = False
+        """The answer is to silence, not to the caller: it does not count as activity."""
+        self._asked: ResponseRequested | None = None
+        """The request that no answer has begun for."""
         self._waiting: ResponseRequested | None = None
+        self._ended = RecentIds()
+        """Answers that we ended ourselves; their own end, should it still come, is not passed on."""
+        self._interrupted = RecentIds()
+        """Answers cut because the caller spoke: a model that was asked to cancel says that the client did it."""
         self._out_of_band = 0
         """Out-of-band answers asked for that have not begun."""
         self._doomed = False
@@ -62,7 +70,7 @@ class Answers:
     @property
     def busy(self) -> bool:
         """An answer is being produced, or was asked for."""
-        return self.active is not None or self._asked
+        return self.active is not None or self._asked is not None
 
     # --- asking
 
@@ -100,26 +108,39 @@ class Answers:
         """Cut the active answer: what still comes of it is not sent on."""
         context = self._context
         self._waiting = None
-        if self.active is None and request is None and not self._asked:
+        if request is None and not self.busy:
             return
         if self.active is not None:
             context.delivery.mute(self.active)
+            if reason == "turn_detected":
+                self._interrupted.add(self.active)
         else:
-            self._doomed = self._asked
-        context.ask(replace(request or CancelRequested(strict=False), reason=reason, heard=heard))
+            self._doomed = self._asked is not None
+        request = request or CancelRequested(strict=False)
+        if request.request_id is None and request.raw is None:
+            request = replace(request, request_id=context.own_id())
+        context.ask(replace(request, reason=reason, heard=heard))
 
     def _ask(self, request: ResponseRequested) -> None:
-        self._asked = True
+        if request.request_id is None and request.raw is None:
+            request = replace(request, request_id=self._context.own_id())
+        self._asked = request
         self._waiting = None
+        self.tools.asking()
         self.progress_at = self._context.now
         self._context.timers.set("stall", self._context.now + limits.REPLY_STALL_S)
         self._context.ask(request)
-        self._context.active()
         self._take(Trigger.ASKED)
 
-    def refused(self) -> None:
-        """The model reported an error: if it was about a request for an answer, nothing is coming."""
-        self._asked = self._doomed = False
+    def refused(self, request_id: str | None) -> None:
+        """The model reported an error about a request: if it was the one for an answer, nothing is coming."""
+        if self._asked is None or self._asked.request_id != request_id:
+            return
+        refused, self._asked, self._doomed = self._asked, None, False
+        if self.active is not None:  # another one was active after all: it is asked for again behind that one
+            self._waiting = self._waiting or refused
+        else:
+            self.go_on()
 
     # --- what the model does
 
@@ -129,16 +150,21 @@ class Answers:
             self._out_of_band -= 1
         else:
             self.active = event.response_id
-            self._asked = False
+            self.tools.response_started(asked=self._asked is not None)
+            self._asked = None
             self.progress_at = context.now
-            self.tools.response_started()
             if self._doomed:
                 self._doomed = False
                 context.delivery.mute(event.response_id)
+                self._interrupted.add(event.response_id)
             context.timers.set("stall", context.now + limits.REPLY_STALL_S)
             self._take(Trigger.ASKED)
-        context.active()
+        self._alive()
         context.tell(event)
+
+    def _alive(self) -> None:
+        if not self.unprompted:
+            self._context.active()
 
     def finished(self, event: ResponseFinished) -> None:
         context = self._context
@@ -146,8 +172,11 @@ class Answers:
         if event.response_id == self.active:
             self.active = None
             context.timers.clear("stall")
-        context.active()
-        context.tell(event if context.plan.transparent else context.delivery.without_hidden(event))
+        self._alive()
+        if event.response_id not in self._ended:
+            if event.response_id in self._interrupted and event.reason == "client_cancelled":
+                event = replace(event, reason="turn_detected", raw=None)
+            context.tell(event if context.plan.transparent else context.delivery.without_hidden(event))
         self.go_on()
 
     def go_on(self) -> None:
@@ -172,24 +201,28 @@ class Answers:
             self._context.timers.set("playout", ends_at)
         else:
             self._context.timers.clear("playout")
+            self._alive()
+            self.unprompted = False
             self._take(Trigger.ANSWERED)
 
     def stalled(self) -> None:
         """The stall timer came: an answer that produces nothing is ended, so that nobody waits in silence."""
         context = self._context
-        due = self.progress_at + limits.REPLY_STALL_S
+        # A long clause is synthesized at once and heard for long: nothing need come before it is nearly over.
+        due = max(self.progress_at, context.delivery.playout.ends_at) + limits.REPLY_STALL_S
         if not self.busy:
             return
         if context.now < due:
             context.timers.set("stall", due)
             return
-        stalled = self.active
+        stalled, waiting = self.active, self._waiting
         self.cancel("client_cancelled", request=CancelRequested(response_id=stalled, strict=False))
-        self._asked = False
-        self.active = None
+        self._waiting = waiting
+        self._asked, self._doomed, self.active = None, False, None
         fault = Fault("server_error", "response_stalled", "The model produced nothing for too long.")
         context.tell(Failed(fault))
         if stalled is not None:
+            self._ended.add(stalled)
             self.tools.response_finished(stalled)
             context.tell(ResponseFinished(stalled, "failed", fault=fault))
         self.go_on()
@@ -205,7 +238,8 @@ class Answers:
         if event.response_id in context.delivery.muted:
             self._answer_for(self.tools.find(event.call_id), "cancelled", "The caller interrupted before this was run.")
         elif verdict is Verdict.REPEATED:
-            context.warn("tool_loop", f"The tool {event.name!r} was called again and again; this call was not run.")
+            text = f"{self._named(event.name)} was called again and again; this call was not run."
+            context.warn("tool_loop", text)
             self._answer_for(self.tools.find(event.call_id), "loop", "Called too often. Do not call it again; answer.")
         elif verdict is Verdict.RUN:
             context.do(RunTool(event.call_id, event.name, event.arguments))
@@ -244,12 +278,17 @@ class Answers:
     def overdue(self) -> None:
         """The tool timer came: calls whose deadline has passed are answered for."""
         for call in self.tools.overdue(self._context.now):
-            self._context.warn("tool_timeout", f"The tool {call.name!r} did not answer in time.")
+            self._context.warn("tool_timeout", f"{self._named(call.name)} did not answer in time.")
             if call.by_relay:
                 self._context.do(StopTool(call.call_id))
             self._answer_for(call, "timeout", "The tool did not answer in time.")
         self._arm()
         self.go_on()
+
+    def _named(self, tool: str) -> str:
+        """A tool as it may be named to the caller."""
+        hidden = tool in self.tools.server_tools and not self._context.plan.show_tools
+        return "A tool" if hidden else f"The tool {tool!r}"
 
     def _answer_for(self, call: Call | None, code: str, message: str) -> None:
         if call is not None and self.tools.answer(call.call_id, synthetic=True):

@@ -40,6 +40,7 @@ class Turn:
     committed: bool = False
     overdue_at: float | None = None
     failures: int = 0
+    full: bool = False
 
 
 class Cascade:
@@ -149,7 +150,9 @@ class Cascade:
             self._out.append(Listen(turn.ref, wanted.language if wanted else None))
         turn.size_bytes += len(event.audio)
         if turn.size_bytes > limits.MAX_UNCOMMITTED_S * self.input_format.bytes_per_second:
-            self._fail("input_audio_buffer_full", "Too much audio without a commit; the rest is dropped.")
+            if not turn.full:
+                self._fail("input_audio_buffer_full", "Too much audio without a commit; the rest is dropped.")
+            turn.full = True
             turn.size_bytes -= len(event.audio)
             return
         if len(turn.audio) < limits.MAX_ITEM_AUDIO_S * self.input_format.bytes_per_second:
@@ -383,9 +386,9 @@ class Cascade:
     def _enter(self, reply: Reply) -> None:
         """An answer's items take their place in the conversation as soon as they begin."""
         if not reply.options.out_of_band:
-            for entry in reply.outputs:
-                if entry.item.id not in self.conversation:
-                    self.conversation.add(entry)
+            for entry in reply.outputs[reply.entered :]:
+                self.conversation.add(entry)
+            reply.entered = len(reply.outputs)
 
     def _settle(self, reply: Reply) -> None:
         if reply.done:

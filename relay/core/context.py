@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from relay.commands import Command, ToCaller, ToModel
+from relay.core.aliases import Aliases
 from relay.core.delivery import Delivery
 from relay.core.plan import Plan
 from relay.core.timers import Timers
 from relay.events import Event, Failed, Warned
 from relay.nouns import Fault
+
+OWN_REQUEST = "relay_request_"
+"""How the ids of the relay's own requests begin."""
 
 EARLY_EVENTS = 64
 """Things told to the caller before the session is open, kept until it is."""
@@ -27,9 +31,11 @@ class Context:
         self.timers = Timers()
         hidden = frozenset(tool.name for tool in plan.server_tools)
         self.delivery = Delivery(plan.model_output, plan.settings.output_format, hidden)
+        self.aliases = Aliases(not plan.composed and plan.relay_turns)
         self.out: list[Command] = []
         self.early: list[Event] = []
         self._ids = 0
+        self._requests = 0
 
     def tell(self, event: Event) -> None:
         """Say something to the caller. What it reads first is that the session is open; only a caller whose settings
@@ -40,8 +46,8 @@ class Context:
             self.early.append(event)
 
     def ask(self, event: Event) -> None:
-        """Say something to the model."""
-        self.out.append(ToModel(event))
+        """Say something to the model, with the ids that it knows."""
+        self.out.append(ToModel(self.aliases.to_model(event)))
 
     def do(self, command: Command) -> None:
         """Have something else done."""
@@ -65,6 +71,11 @@ class Context:
     def active(self) -> None:
         """The conversation is alive."""
         self.active_at = self.now
+
+    def own_id(self) -> str:
+        """An id for a request that the relay makes itself, so that an error about it is known to be ours."""
+        self._requests += 1
+        return f"{OWN_REQUEST}{self._requests}"
 
     def new_item_id(self) -> str:
         """An id for an item that the relay announces itself; unique across sessions because the session's id is."""

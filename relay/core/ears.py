@@ -160,6 +160,10 @@ class Ears:
         end_ms = self._hearing_base_ms + offset.end_ms
         return self._queue.take_until(end_ms), int(self._base_ms + end_ms)
 
+    def end_here(self) -> Offset:
+        """The end of a turn that goes on for too long."""
+        return Offset(int(self._queue.end_ms - self._hearing_base_ms))
+
     def everything(self) -> bytes:
         """All audio not taken yet; the detector forgets the turn."""
         self.forget()

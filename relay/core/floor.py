@@ -9,6 +9,7 @@ the truncation).
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from relay import limits
@@ -35,6 +36,9 @@ from relay.nouns import AudioFormat
 if TYPE_CHECKING:
     from relay.core.answers import Answers
 
+COMMITS = 64
+"""Commits that a model may owe us an answer to."""
+
 SILENT_BYTE = {"pcm16": b"\0", "mulaw": b"\xff", "alaw": b"\xd5"}
 """The sample value zero (ITU-T G.711 for the last two)."""
 
@@ -54,6 +58,8 @@ class Floor:
         """The item that the open turn will be."""
         self.truncated = RecentIds()
         """Items that were truncated at what the relay knows was heard."""
+        self._commits: deque[tuple[str, str]] = deque(maxlen=COMMITS)
+        """Requests to commit that the model has not answered: their ids, and the items that were announced."""
         self._onset = Onset(0, 0)
         self._offset = Offset(0)
         self._turn_from_ms = 0.0
@@ -96,7 +102,7 @@ class Floor:
         if ears.detection is None or self.turns.caller_speaks:
             self._send(ears.turn_audio())
             if ears.detection is not None and ears.position_ms - self._turn_from_ms > limits.MAX_TURN_S * 1000.0:
-                self._offset = Offset(int(ears.position_ms))
+                self._offset = ears.end_here()
                 self.take(Trigger.SILENCE)
                 ears.forget()
         else:
@@ -128,25 +134,46 @@ class Floor:
             self._send(self.ears.everything())
             self.take(Trigger.CLEARED)
             if speaking:
-                context.ask(CommitRequested(self.item_id, event.request_id))
+                self._commit(self.item_id, event.request_id)
                 return
         context.ask(event)
 
     def cleared(self, event: ClearRequested) -> None:
         """The caller takes back what it said since the last commit."""
         self.ears.drop()
-        self.take(Trigger.CLEARED)
         self._context.ask(event)
+        self.let_go()
+
+    def let_go(self) -> None:
+        """The caller's turn is over without being one; what waited for its end goes on."""
+        if self.turns.caller_speaks:
+            self._context.timers.clear("turn")
+            self.take(Trigger.CLEARED)
+            self.answers.go_on()
+
+    def _commit(self, item_id: str, request_id: str | None = None) -> None:
+        request_id = request_id or self._context.own_id()
+        self._commits.append((request_id, item_id))
+        self._context.ask(CommitRequested(item_id, request_id))
+
+    def committed(self) -> str:
+        """The model committed a turn: the id that was announced for it, "" if none was."""
+        if not self._context.plan.relay_turns:
+            self.let_go()  # a model that detects turns may commit without having said that speech stopped
+        return self._commits.popleft()[1] if self._commits else ""
+
+    def not_committed(self, request_id: str) -> None:
+        """The model refused a request; if it was to commit, nothing will come of it."""
+        for commit in [each for each in self._commits if each[0] == request_id]:
+            self._commits.remove(commit)
 
     def reconfigure(self, caller: AudioFormat) -> None:
         """The settings changed."""
-        context = self._context
-        if context.plan.relay_turns:
-            if self.turns.caller_speaks and context.settings.turn_detection is None:
-                self.take(Trigger.CLEARED)
-            self.ears.reconfigure(caller, context.settings.turn_detection)
-        else:
-            self.ears.reconfigure(caller, None)
+        detection = self._context.settings.turn_detection
+        over = detection is None or caller != self.ears.caller
+        self.ears.reconfigure(caller, detection if self._context.plan.relay_turns else None)
+        if over:
+            self.let_go()
 
     # --- the actions
 
@@ -155,6 +182,7 @@ class Floor:
         context.active()
         self.answers.tools.caller_spoke()
         if self._announcement is not None:
+            context.timers.set("turn", context.now + limits.MAX_TURN_S)
             context.tell(self._announcement)
             self._announcement = None
             return
@@ -167,12 +195,13 @@ class Floor:
     def _close_turn(self) -> None:
         context = self._context
         context.active()
+        context.timers.clear("turn")
         if self._announcement is not None:
             return
         audio, end_ms = self.ears.close_turn(self._offset)
         self._send(audio)
         context.tell(SpeechStopped(self.item_id, end_ms))
-        context.ask(CommitRequested(self.item_id))
+        self._commit(self.item_id)
 
     def _hush(self) -> None:
         context = self._context
@@ -199,7 +228,7 @@ class Floor:
             self.answers.cancel("turn_detected", heard[-1] if heard else None)
         for item_id, heard_ms in heard:
             self.truncated.add(item_id)
-            context.ask(ItemTruncateRequested(item_id, heard_ms, strict=False))
+            context.ask(ItemTruncateRequested(item_id, heard_ms, strict=False, request_id=context.own_id()))
 
     def _answer(self) -> None:
         detection = self._context.settings.turn_detection
@@ -232,5 +261,6 @@ class Floor:
         context.tell(IdleTimedOut(item_id, max(0, end_ms - silent_ms), end_ms))
         context.ask(TurnOpened(item_id))
         context.ask(AudioAppended(audio))
-        context.ask(CommitRequested(item_id))
+        self._commit(item_id)
+        self.answers.unprompted = True
         self.answers.want(ResponseRequested())

@@ -62,11 +62,13 @@ class Playout:
         waiting_ms = max(0.0, (track.ends_at - now) * 1000.0)
         return max(0.0, track.sent_ms - waiting_ms)
 
-    def report(self, item_id: str, heard_ms: float) -> None:
+    def report(self, item_id: str, heard_ms: float, now: float) -> None:
         """The caller says how much of an item it played before it stopped."""
         track = self._tracks.get(item_id)
         if track is not None:
             track.reported_ms = min(max(0.0, heard_ms), track.sent_ms)
+            track.ends_at = min(track.ends_at, now)
+            self.ends_at = max(each.ends_at for each in self._tracks.values())
 
     def playing(self, now: float) -> list[tuple[str, float]]:
         """Items of which something is still to be heard, oldest first, with what was heard of each."""

@@ -61,6 +61,8 @@ class Reply:
     thought: bool = False
     """The chat model is done."""
     asked_to_think: bool = False
+    entered: int = 0
+    """Outputs that were put into the conversation."""
     input_tokens: int = 0
     output_tokens: int = 0
     _clauses: Clauses = field(default_factory=Clauses)

@@ -14,23 +14,30 @@ from relay import events as e
 from relay import limits
 from relay.audio.convert import Converter
 from relay.commands import Close, Command, ToCaller, ToModel
-from relay.core.aliases import Aliases
 from relay.core.answers import Answers
-from relay.core.context import Context
+from relay.core.context import OWN_REQUEST, Context
 from relay.core.ears import samples_of
 from relay.core.floor import Floor
 from relay.core.plan import Plan
 from relay.core.turns import State, Trigger
 from relay.errors import CloseReason
-from relay.nouns import Fault, Item, ResponseOptions, Settings, TurnDetection
+from relay.nouns import PCM24, Fault, Item, ResponseOptions, Settings, TurnDetection
 
 __all__ = ["Plan", "Session"]
 
 WAITS_TO_OPEN = (
+    e.SettingsRequested,
     e.AudioAppended, e.CommitRequested, e.ClearRequested, e.ItemCreateRequested, e.ItemTruncateRequested,
     e.ItemDeleteRequested, e.ItemRetrieveRequested, e.ResponseRequested, e.CancelRequested, e.Unmapped,
 )  # fmt: skip
 """What the caller may say before the model can be asked: kept, in order, and done when the session opens."""
+
+
+BENIGN = frozenset({
+    "response_cancel_not_active", "item_truncate_invalid_item_id", "unsupported_content_type",
+    "input_audio_buffer_commit_empty",
+})  # fmt: skip
+"""Errors that mean only that we were late (OpenAI Realtime 16.2 item 10): of our own requests the caller hears nothing."""
 
 
 class Session:
@@ -46,13 +53,14 @@ class Session:
         self.floor = Floor(self.context)
         self.answers = Answers(self.context, self.floor.turns, self.floor.take)
         self.floor.answers = self.answers
-        self._aliases = Aliases(not plan.composed and plan.relay_turns)
         self._held: list[e.Event] = []
         self._held_ms = 0.0
+        self._held_bytes = 0
         self._model_session: e.SessionOpened | None = None
         self._model_ready = False
         self._has_settings = not plan.waits_for_settings
-        self._quiet_applies = 0
+        self._first_update: str | None = None
+        """Our own first request for settings, until it is answered: the caller did not ask for it."""
         self._spoke = False
         self._on = self._table()
 
@@ -124,7 +132,9 @@ class Session:
         context.now = now
         if context.closed:
             return []
-        if not context.opened and isinstance(event, WAITS_TO_OPEN):
+        if not context.opened and isinstance(event, WAITS_TO_OPEN) and (
+            self._has_settings or not isinstance(event, e.SettingsRequested)
+        ):
             self._hold(event)
         else:
             act = self._on.get(type(event))
@@ -162,6 +172,8 @@ class Session:
             self.answers.overdue()
         elif name == "playout":
             self.answers.rest()
+        elif name == "turn":
+            self.floor.let_go()
         elif name == "nudge":
             self.floor.take(Trigger.IDLED)
         elif name == "setup":
@@ -170,9 +182,9 @@ class Session:
             self._close(CloseReason.MAX_DURATION)
         elif name == "idle":
             busy = self.answers.busy or self.floor.turns.state is not State.LISTENING or self.answers.tools.waiting()
-            due = (context.now if busy else context.active_at) + self.plan.idle_limit_s
-            if due > context.now:
-                context.timers.set("idle", due)
+            due = context.active_at + self.plan.idle_limit_s
+            if busy or due > context.now:
+                context.timers.set("idle", max(due, context.now + limits.IDLE_RECHECK_S))
             else:
                 self._close(CloseReason.IDLE)
 
@@ -184,7 +196,8 @@ class Session:
             self._held_ms += self.context.settings.input_format.duration_ms(size)
             if self._held_ms > limits.DIAL_HOLD_AUDIO_MS:
                 return
-        if len(self._held) < limits.DIAL_HOLD_EVENTS:
+        self._held_bytes += _size_of(event)
+        if len(self._held) < limits.DIAL_HOLD_EVENTS and self._held_bytes <= limits.DIAL_HOLD_BYTES:
             self._held.append(event)
 
     def _leg_opened(self, event: e.LegOpened) -> None:
@@ -207,9 +220,10 @@ class Session:
             context.tell(self._model_session)
         else:
             context.tell(e.SessionOpened(self.plan.session_id, self.visible_settings(), self.plan.expires_at))
-            self._quiet_applies = 0 if self.plan.waits_for_settings else 1
+            request_id = context.own_id()
+            self._first_update = None if self.plan.waits_for_settings else request_id
             every = {field.name: getattr(context.settings, field.name) for field in fields(Settings)}
-            context.ask(e.SettingsRequested(self._for_model(every)))
+            context.ask(e.SettingsRequested(self._for_model(every), request_id))
         for early in context.early:
             context.tell(early)
         context.early.clear()
@@ -273,6 +287,12 @@ class Session:
             context.fail("invalid_value", text, "session.model", event.request_id)
             return None
         changes.pop("model", None)
+        for name in ("input_format", "output_format"):
+            form = changes.get(name)
+            if self.plan.transparent and form is not None and form.encoding == "pcm16" and form != PCM24:
+                text = "This model takes PCM at 24,000 Hz or G.711."
+                context.fail("invalid_value", text, f"session.audio.{name.split('_')[0]}.format.rate", event.request_id)
+                return None
         for name in sorted(self.plan.pinned & changes.keys()):
             if changes.pop(name) != getattr(current, name):
                 context.warn("setting_pinned", f"{name} is set by the agent and stays as it is.", name)
@@ -326,8 +346,8 @@ class Session:
         return told
 
     def _settings_applied(self, event: e.SettingsApplied) -> None:
-        if self._quiet_applies:
-            self._quiet_applies -= 1
+        if self._first_update is not None:
+            self._first_update = None
         else:
             self.context.tell(event if self.plan.transparent else e.SettingsApplied(self.visible_settings()))
 
@@ -357,7 +377,7 @@ class Session:
         if model is not None and any(part.audio is not None for part in item.content):
             item = _converted(item, Converter(self.context.settings.input_format, model))
             event = replace(event, item=item, raw=None)
-        self.context.ask(self._aliases.to_model(event))
+        self.context.ask(event)
 
     def _truncate_requested(self, event: e.ItemTruncateRequested) -> None:
         """The caller says what was heard: nobody knows better, but not more than it was sent."""
@@ -365,16 +385,35 @@ class Session:
         sent_ms = playout.sent_ms(event.item_id)
         if sent_ms and not event.strict:
             event = replace(event, audio_end_ms=min(event.audio_end_ms, int(sent_ms)), raw=None)
-        playout.report(event.item_id, event.audio_end_ms)
+        if not sent_ms and not event.strict and not self.plan.composed:
+            return  # an item of an earlier connection: nobody here knows it
+        playout.report(event.item_id, event.audio_end_ms, self.context.now)
+        self.answers.rest()
         if event.item_id in self.floor.truncated and not self.plan.composed:
             # The model was told once already, and cannot be told again: the text behind the cut is gone.
             self.context.tell(e.ItemTruncated(event.item_id, event.audio_end_ms, event.content_index))
             return
-        self.context.ask(self._aliases.to_model(event))
+        if not event.strict and event.request_id is None:
+            event = replace(event, request_id=self.context.own_id())
+        self.context.ask(event)
 
     def _response_requested(self, event: e.ResponseRequested) -> None:
         self.context.active()
-        self.answers.requested(event)
+        self.answers.unprompted = False
+        self.answers.requested(self._permitted(event))
+
+    def _permitted(self, event: e.ResponseRequested) -> e.ResponseRequested:
+        """The request without what the agent pins, and with the agent's tools."""
+        options, plan = event.options, self.plan
+        changes: dict[str, Any] = {}
+        for name in sorted(plan.pinned):
+            if getattr(options, name, None) is not None:
+                changes[name] = None
+                self.context.warn("setting_pinned", f"{name} is set by the agent and stays as it is.", name)
+        if plan.server_tools and options.tools is not None:
+            ours = {tool.name for tool in plan.server_tools}
+            changes["tools"] = (*(tool for tool in options.tools if tool.name not in ours), *plan.server_tools)
+        return replace(event, options=replace(options, **changes), raw=None) if changes else event
 
     def _cancel_requested(self, event: e.CancelRequested) -> None:
         if event.response_id in (None, self.answers.active):
@@ -397,7 +436,7 @@ class Session:
             self.context.warn("unsupported_event", f"{event.type[:64]} has no effect with this model.")
 
     def _to_model(self, event: e.Event) -> None:
-        self.context.ask(self._aliases.to_model(event))
+        self.context.ask(event)
 
     # --- the model
 
@@ -440,29 +479,55 @@ class Session:
             self.floor.model_heard(event)
 
     def _audio_committed(self, event: e.AudioCommitted) -> None:
-        self.context.tell(self._aliases.committed(event, self.floor.item_id))
+        self.context.tell(self.context.aliases.committed(event, self.floor.committed()))
 
     def _item_placed(self, event: e.ItemAdded | e.ItemFinished) -> None:
         if self.plan.transparent or not self.context.delivery.hides(event.item):
-            self.context.tell(self._aliases.to_caller(event))
+            self._to_caller(event)
 
     def _item_retrieved(self, event: e.ItemRetrieved) -> None:
+        if not self.plan.transparent and self.context.delivery.hides(event.item):
+            self.context.fail("item_retrieve_invalid_item_id", "There is no such item.", "item_id")
+            return
         model = self.plan.model_input
         if model is not None and any(part.audio is not None for part in event.item.content):
             event = replace(event, item=_converted(event.item, Converter(model, self.context.settings.input_format)))
-        self.context.tell(self._aliases.to_caller(event))
+        self._to_caller(event)
 
     def _failed(self, event: e.Failed) -> None:
-        self.answers.refused()
-        self.context.tell(event)
+        """An error of the model; about a request of the relay's own the caller is told only what concerns it."""
+        fault = event.fault
+        request_id = fault.request_id
+        if request_id is not None and request_id.startswith(OWN_REQUEST):
+            if request_id == self._first_update:
+                self._first_update = None
+            self.floor.not_committed(request_id)
+            if fault.code not in BENIGN:
+                self.context.tell(e.Failed(replace(fault, request_id=None)))
+        else:
+            self.context.tell(event)
+        self.answers.refused(request_id)
 
     def _to_caller(self, event: e.Event) -> None:
-        self.context.tell(self._aliases.to_caller(event))
+        self.context.tell(self.context.aliases.to_caller(event))
 
     # --- the world
 
     def _judged(self, event: e.SpeechJudged) -> None:
         self.floor.find(self.floor.ears.judge(event.first_window, list(event.probabilities)))
+
+
+def _size_of(event: e.Event) -> int:
+    """Roughly what an event that is held takes, in bytes."""
+    raw = getattr(event, "raw", None)
+    if raw is not None:
+        return len(raw)
+    if isinstance(event, e.AudioAppended):
+        return len(event.audio)
+    if isinstance(event, e.ItemCreateRequested):
+        parts = event.item.content
+        return sum(len(part.audio or b"") + len(part.text or "") + len(str(part.extra)) for part in parts)
+    return 0
 
 
 def _converted(item: Item, convert: Converter) -> Item:

@@ -47,14 +47,16 @@ class Call:
 class Batch:
     """The calls of one response."""
 
-    __slots__ = ("calls", "finished", "looped", "paid", "synthetic", "wanted")
+    __slots__ = ("asked", "calls", "finished", "looped", "paid", "synthetic", "wanted")
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self.finished = False
         """The response that made the calls is done."""
+        self.asked = False
+        """An answer was asked for after the last output."""
         self.paid = False
-        """An answer began after the last output."""
+        """That answer began."""
         self.wanted = False
         """The caller asked for the continuation."""
         self.synthetic = False
@@ -63,8 +65,9 @@ class Batch:
         """The breaker opened: the continuation must not call tools again."""
 
     @property
-    def answered(self) -> bool:
-        return all(call.answered for call in self.calls)
+    def complete(self) -> bool:
+        """The response is done and every call has its output."""
+        return self.finished and all(call.answered for call in self.calls)
 
     @property
     def ours(self) -> bool:
@@ -94,8 +97,7 @@ class ToolLedger:
         if self.find(event.call_id) is not None:
             return Verdict.SWALLOW
         batch = self._batches.setdefault(event.response_id, Batch())
-        while len(self._batches) > BATCHES:
-            self._batches.popitem(last=False)
+        self._forget()
         by_relay = event.name in self.server_tools
         deadline = now + self._deadlines_s.get(event.name, limits.TOOL_DEADLINE_S)
         batch.calls.append(Call(event, by_relay, deadline))
@@ -111,6 +113,12 @@ class ToolLedger:
             batch.looped = True
             return Verdict.REPEATED
         return Verdict.RUN if by_relay else Verdict.PASS
+
+    def _forget(self) -> None:
+        """Let old batches go; one with an open call stays until it is answered (limits.MAX_PENDING_TOOLS bounds them)."""
+        for response_id in list(self._batches)[:-BATCHES]:
+            if self._batches[response_id].complete:
+                del self._batches[response_id]
 
     def find(self, call_id: str) -> Call | None:
         """The call with this id, if it is remembered."""
@@ -137,24 +145,30 @@ class ToolLedger:
     def requested(self, *, busy: bool) -> Verdict:
         """The caller asks for an answer without options, which after a tool call means: go on.
 
-        HOLD while outputs are missing, the calling response is not done, or somebody is busy; SWALLOW when the
-        continuation has been paid already; PASS otherwise.
+        HOLD while outputs are missing, the calling response is not done, or somebody is busy; SWALLOW when the very
+        answer that continues is active already; PASS otherwise.
         """
         for batch in reversed(self._batches.values()):
             if batch.wanted or all(call.by_relay for call in batch.calls):
                 continue
             batch.wanted = True
             if batch.paid:
-                return Verdict.SWALLOW
-            if busy or not batch.finished or not batch.answered:
+                return Verdict.SWALLOW if busy else Verdict.PASS
+            if busy or not batch.complete:
                 return Verdict.HOLD
             return Verdict.PASS
         return Verdict.PASS
 
-    def response_started(self) -> None:
-        """An answer began: it has all outputs that came before, and so pays for every complete batch."""
+    def asking(self) -> None:
+        """An answer is being asked for: it will have all outputs that the model was given before."""
         for batch in self._batches.values():
-            if batch.finished and batch.answered:
+            batch.asked = batch.complete
+
+    def response_started(self, *, asked: bool) -> None:
+        """An answer began. It pays for the batches that were complete when it was asked for; or, if the model began it by
+        itself, for those that are complete now."""
+        for batch in self._batches.values():
+            if batch.asked if asked else batch.complete:
                 batch.paid = True
 
     def response_finished(self, response_id: str) -> None:
@@ -164,7 +178,7 @@ class ToolLedger:
 
     def owes(self) -> bool:
         """Whether a continuation is to be asked for by the relay as soon as nobody is busy."""
-        return any(b.finished and b.answered and b.ours and not b.paid for b in self._batches.values())
+        return any(b.complete and b.ours and not b.paid for b in self._batches.values())
 
     @property
     def looped(self) -> bool:
@@ -176,9 +190,11 @@ class ToolLedger:
         self._chain += 1
 
     def caller_spoke(self) -> None:
-        """The caller said something: repeated calls are no longer a loop."""
+        """The caller said something: repeated calls are no longer a loop, and what it asks for next is something new."""
         self._repeats.clear()
         self._chain = 0
+        for batch in self._batches.values():
+            batch.wanted = batch.wanted or batch.paid
 
     def waiting(self) -> list[Call]:
         """Calls without an output."""

@@ -52,17 +52,17 @@ def test_flush_freezes_what_was_heard() -> None:
 def test_report_of_the_caller_is_believed_within_what_was_sent() -> None:
     playout = Playout()
     playout.sent("a", "r", 1000.0, now=0.0)
-    playout.report("a", 432.0)
+    playout.report("a", 432.0, 9.0)
     assert playout.heard_ms("a", 9.0) == 432.0
-    playout.report("a", 99_999.0)
+    playout.report("a", 99_999.0, 9.0)
     assert playout.heard_ms("a", 9.0) == 1000.0
-    playout.report("a", -5.0)
+    playout.report("a", -5.0, 9.0)
     assert playout.heard_ms("a", 9.0) == 0.0
 
 
 def test_unknown_item_was_neither_sent_nor_heard() -> None:
     playout = Playout()
-    playout.report("nobody", 10.0)
+    playout.report("nobody", 10.0, 9.0)
     assert (playout.sent_ms("nobody"), playout.heard_ms("nobody", 1.0)) == (0.0, 0.0)
 
 
@@ -85,7 +85,7 @@ def test_heard_lies_between_nothing_and_sent_whatever_happens(steps: list[tuple[
         elif step == "flush":
             playout.flush(now)
         elif step == "report":
-            playout.report(item, amount * 2 - 1000)
+            playout.report(item, amount * 2 - 1000, now)
         else:
             now += amount / 1000.0
         for each in "abc":

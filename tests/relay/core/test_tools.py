@@ -58,7 +58,7 @@ def test_any_answer_that_begins_afterwards_pays() -> None:
     books.called(call("a", "server"), 0.0)
     books.answer("a")
     books.response_finished("r1")
-    books.response_started()
+    books.response_started(asked=False)
     assert not books.owes()
 
 
@@ -66,7 +66,7 @@ def test_answer_that_began_before_the_output_does_not_pay() -> None:
     books = ledger()
     books.called(call("a", "server"), 0.0)
     books.response_finished("r1")
-    books.response_started()
+    books.response_started(asked=False)
     books.answer("a")
     assert books.owes()
 
@@ -96,8 +96,8 @@ def test_request_for_what_was_continued_already_is_swallowed_once() -> None:
     books.called(call("a"), 0.0)
     books.response_finished("r1")
     books.answer("a", synthetic=True)
-    books.response_started()
-    assert books.requested(busy=False) is Verdict.SWALLOW
+    books.response_started(asked=False)
+    assert books.requested(busy=True) is Verdict.SWALLOW
 
 
 def test_deadlines_are_per_tool() -> None:
@@ -139,5 +139,5 @@ def test_answered_never_exceeds_issued_and_waiting_is_the_difference(steps: list
         elif step == "done":
             books.response_finished(f"r{n}")
         elif step == "start":
-            books.response_started()
+            books.response_started(asked=False)
         assert books.issued - books.answered == len(books.waiting())
