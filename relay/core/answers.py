@@ -218,6 +218,8 @@ class Answers:
         stalled, waiting = self.active, self._waiting
         self.cancel("client_cancelled", request=CancelRequested(response_id=stalled, strict=False))
         self._waiting = waiting
+        if stalled is None:  # it never began, so it will not go on with the tools either: not to be asked for again
+            self.tools.response_started(asked=True)
         self._asked, self._doomed, self.active = None, False, None
         fault = Fault("server_error", "response_stalled", "The model produced nothing for too long.")
         context.tell(Failed(fault))

@@ -20,8 +20,9 @@ from relay.core.ears import samples_of
 from relay.core.floor import Floor
 from relay.core.plan import Plan
 from relay.core.turns import State, Trigger
+from relay.core.wishes import Wishes
 from relay.errors import CloseReason
-from relay.nouns import PCM24, Fault, Item, ResponseOptions, Settings, TurnDetection
+from relay.nouns import Fault, Item, ResponseOptions, Settings
 
 __all__ = ["Plan", "Session"]
 
@@ -37,7 +38,7 @@ BENIGN = frozenset({
     "response_cancel_not_active", "item_truncate_invalid_item_id", "unsupported_content_type",
     "input_audio_buffer_commit_empty",
 })  # fmt: skip
-"""Errors that mean only that we were late (OpenAI Realtime 16.2 item 10): of our own requests the caller hears nothing."""
+"""Errors that mean only that we were late (OpenAI Realtime 16.2 item 10): the caller hears nothing of them."""
 
 
 class Session:
@@ -53,6 +54,7 @@ class Session:
         self.floor = Floor(self.context)
         self.answers = Answers(self.context, self.floor.turns, self.floor.take)
         self.floor.answers = self.answers
+        self._wishes = Wishes(self.context)
         self._held: list[e.Event] = []
         self._held_ms = 0.0
         self._held_bytes = 0
@@ -132,8 +134,10 @@ class Session:
         context.now = now
         if context.closed:
             return []
-        if not context.opened and isinstance(event, WAITS_TO_OPEN) and (
-            self._has_settings or not isinstance(event, e.SettingsRequested)
+        if (
+            not context.opened
+            and isinstance(event, WAITS_TO_OPEN)
+            and (self._has_settings or not isinstance(event, e.SettingsRequested))
         ):
             self._hold(event)
         else:
@@ -219,11 +223,11 @@ class Session:
         if self.plan.transparent and self._model_session is not None:
             context.tell(self._model_session)
         else:
-            context.tell(e.SessionOpened(self.plan.session_id, self.visible_settings(), self.plan.expires_at))
+            context.tell(e.SessionOpened(self.plan.session_id, self._wishes.visible(), self.plan.expires_at))
             request_id = context.own_id()
             self._first_update = None if self.plan.waits_for_settings else request_id
             every = {field.name: getattr(context.settings, field.name) for field in fields(Settings)}
-            context.ask(e.SettingsRequested(self._for_model(every), request_id))
+            context.ask(e.SettingsRequested(self._wishes.for_model(every), request_id))
         for early in context.early:
             context.tell(early)
         context.early.clear()
@@ -255,14 +259,9 @@ class Session:
 
     # --- settings
 
-    def visible_settings(self) -> Settings:
-        """The settings as the caller may see them: without the agent's prompt and tools."""
-        settings = self.context.settings
-        return replace(settings, instructions="") if "instructions" in self.plan.pinned else settings
-
     def _settings_requested(self, event: e.SettingsRequested) -> None:
         context = self.context
-        changes = self._allowed(event)
+        changes = self._wishes.allowed(event, voice_is_set=self._spoke)
         if changes is None:
             return
         context.settings = replace(context.settings, **changes)
@@ -274,82 +273,14 @@ class Session:
             context.timers.clear("setup")
             self._open()
         elif context.opened:
-            told = e.SettingsRequested(self._for_model(changes), event.request_id)
+            told = e.SettingsRequested(self._wishes.for_model(changes), event.request_id)
             context.ask(event if self.plan.transparent else told)
-
-    def _allowed(self, event: e.SettingsRequested) -> dict[str, Any] | None:
-        """The changes that may be made, with a warning for each that may not; None: the whole request is refused."""
-        context, changes = self.context, dict(event.changes)
-        current = context.settings
-        asked = changes.get("model")
-        if asked is not None and asked != current.model and not current.model.endswith(f"/{asked}"):
-            text = "The model of a session cannot be changed."
-            context.fail("invalid_value", text, "session.model", event.request_id)
-            return None
-        changes.pop("model", None)
-        for name in ("input_format", "output_format"):
-            form = changes.get(name)
-            if self.plan.transparent and form is not None and form.encoding == "pcm16" and form != PCM24:
-                text = "This model takes PCM at 24,000 Hz or G.711."
-                context.fail("invalid_value", text, f"session.audio.{name.split('_')[0]}.format.rate", event.request_id)
-                return None
-        for name in sorted(self.plan.pinned & changes.keys()):
-            if changes.pop(name) != getattr(current, name):
-                context.warn("setting_pinned", f"{name} is set by the agent and stays as it is.", name)
-        if self._spoke and changes.get("voice", current.voice) != current.voice:
-            text = "The voice cannot be changed after the first audio of the session."
-            context.fail("cannot_update_voice", text, "session.audio.output.voice", event.request_id)
-            return None
-        self._warn_of_unsupported(changes)
-        if "extra" in changes:
-            merged = {**current.extra, **changes["extra"]}
-            changes["extra"] = {name: value for name, value in merged.items() if value is not None}
-        return changes
-
-    def _warn_of_unsupported(self, changes: dict[str, Any]) -> None:
-        """Name what this model cannot honour; what can be replaced by something near is replaced."""
-        context, voices = self.context, self.plan.model_voices
-        voice = changes.get("voice")
-        if voice is not None and voices and voice not in voices:
-            context.warn("voice_unknown", f"There is no voice {voice[:64]!r} here; the default is used.", "voice")
-            changes["voice"] = None
-        detection = changes.get("turn_detection")
-        if self.plan.relay_turns and isinstance(detection, TurnDetection) and detection.type != "server_vad":
-            context.warn("unsupported_setting", "semantic_vad is not available; server_vad is used.", "turn_detection")
-            changes["turn_detection"] = replace(detection, type="server_vad")
-        clash = {tool.name for tool in self.plan.server_tools} & {tool.name for tool in changes.get("tools", ())}
-        if clash:
-            text = f"Tools of the agent have the names {sorted(clash)}; yours are left out."
-            context.warn("tool_name_taken", text, "tools")
-            changes["tools"] = tuple(tool for tool in changes["tools"] if tool.name not in clash)
-        if not self.plan.composed:
-            return
-        for name in sorted(changes.get("extra", {})):
-            if changes["extra"][name] not in (None, "auto"):
-                context.warn("unsupported_setting", f"{name[:64]} has no effect with this model.", name[:64])
-        transcription = changes.get("transcription")
-        if transcription is not None and transcription.model and "sphinx" not in transcription.model:
-            text = "Transcripts are made by the model's own transcriber."
-            context.warn("unsupported_setting", text, "transcription.model")
-
-    def _for_model(self, changes: dict[str, Any]) -> dict[str, Any]:
-        """What the model is told: its own formats, all tools, and no turn detection where that is ours."""
-        plan, told = self.plan, dict(changes)
-        if plan.relay_turns and "turn_detection" in told:
-            told["turn_detection"] = None
-        if plan.model_input is not None and "input_format" in told:
-            told["input_format"] = plan.model_input
-        if plan.model_output is not None and "output_format" in told:
-            told["output_format"] = plan.model_output
-        if "tools" in told:
-            told["tools"] = (*told["tools"], *plan.server_tools)
-        return told
 
     def _settings_applied(self, event: e.SettingsApplied) -> None:
         if self._first_update is not None:
             self._first_update = None
         else:
-            self.context.tell(event if self.plan.transparent else e.SettingsApplied(self.visible_settings()))
+            self.context.tell(event if self.plan.transparent else e.SettingsApplied(self._wishes.visible()))
 
     # --- the caller
 
@@ -400,20 +331,7 @@ class Session:
     def _response_requested(self, event: e.ResponseRequested) -> None:
         self.context.active()
         self.answers.unprompted = False
-        self.answers.requested(self._permitted(event))
-
-    def _permitted(self, event: e.ResponseRequested) -> e.ResponseRequested:
-        """The request without what the agent pins, and with the agent's tools."""
-        options, plan = event.options, self.plan
-        changes: dict[str, Any] = {}
-        for name in sorted(plan.pinned):
-            if getattr(options, name, None) is not None:
-                changes[name] = None
-                self.context.warn("setting_pinned", f"{name} is set by the agent and stays as it is.", name)
-        if plan.server_tools and options.tools is not None:
-            ours = {tool.name for tool in plan.server_tools}
-            changes["tools"] = (*(tool for tool in options.tools if tool.name not in ours), *plan.server_tools)
-        return replace(event, options=replace(options, **changes), raw=None) if changes else event
+        self.answers.requested(self._wishes.permitted(event))
 
     def _cancel_requested(self, event: e.CancelRequested) -> None:
         if event.response_id in (None, self.answers.active):

@@ -115,7 +115,7 @@ class ToolLedger:
         return Verdict.RUN if by_relay else Verdict.PASS
 
     def _forget(self) -> None:
-        """Let old batches go; one with an open call stays until it is answered (limits.MAX_PENDING_TOOLS bounds them)."""
+        """Let old batches go; one with an open call stays until it is answered (MAX_PENDING_TOOLS bounds them)."""
         for response_id in list(self._batches)[:-BATCHES]:
             if self._batches[response_id].complete:
                 del self._batches[response_id]
@@ -165,8 +165,8 @@ class ToolLedger:
             batch.asked = batch.complete
 
     def response_started(self, *, asked: bool) -> None:
-        """An answer began. It pays for the batches that were complete when it was asked for; or, if the model began it by
-        itself, for those that are complete now."""
+        """An answer began. It pays for the batches that were complete when it was asked for; or, if the model began it
+        by itself, for those that are complete now."""
         for batch in self._batches.values():
             if batch.asked if asked else batch.complete:
                 batch.paid = True
@@ -190,7 +190,7 @@ class ToolLedger:
         self._chain += 1
 
     def caller_spoke(self) -> None:
-        """The caller said something: repeated calls are no longer a loop, and what it asks for next is something new."""
+        """The caller said something: repeated calls are no longer a loop, what it asks for next is something new."""
         self._repeats.clear()
         self._chain = 0
         for batch in self._batches.values():
