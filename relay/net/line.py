@@ -64,8 +64,12 @@ class Line(asyncio.Protocol):
         """Handed to the transport so far."""
         self._lost: asyncio.Future[None] = self._loop.create_future()
         self._transport.set_protocol(self)
-        self._transport.set_write_buffer_limits(high=limits.SOCKET_BUFFER_BYTES)
-        tune(self._transport)
+        if self._transport.is_closing():  # the end may have been told to aiohttp's protocol already, and to no other
+            self._end(1006)
+            self._lost.set_result(None)
+        else:
+            self._transport.set_write_buffer_limits(high=limits.SOCKET_BUFFER_BYTES)
+            tune(self._transport)
 
     # --- in
 

@@ -112,6 +112,8 @@ async def shaped_errors(request: web.Request, handler: Door) -> web.StreamRespon
             answer.headers["Allow"] = error.headers["Allow"]
         return answer
     except Exception as error:
+        if isinstance(error, ConnectionError) and (request.transport is None or request.transport.is_closing()):
+            return web.Response(status=499)  # hung up while it was being let in: nobody reads this, and nobody failed
         log.error("request failed", extra={"route": _route_of(request), "error": type(error).__name__,
                                            "place": place(error)})
         failure = CallerError("The relay failed.", code="internal_server_error")

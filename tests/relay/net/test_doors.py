@@ -9,9 +9,12 @@ from typing import Any
 
 import orjson
 import pytest
+from aiohttp import web
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from relay.net import doors
+from relay.net.house import House
 from tests.fakes.running_relay import KEY, Relay, free_port, get, said, say, with_relay
 
 
@@ -229,3 +232,37 @@ def test_model_that_cannot_be_reached_is_a_typed_error_and_the_right_code(tmp_pa
             assert socket.close_code == 1014
 
     with_relay(tmp_path, scenario, f'[providers.gone]\nbase_url = "http://127.0.0.1:{free_port()}/v1"\n')
+
+
+@pytest.mark.parametrize(("path", "headers"), [
+    ("/v1/realtime?model=local/agent", f"Authorization: Bearer {KEY}\r\n"),
+    ("/v4/ai/realtime-model?ai-model-id=local/agent",
+     f"Sec-WebSocket-Protocol: ai-gateway-realtime.v1, ai-gateway-auth.{KEY}\r\n"),
+])
+def test_caller_that_hangs_up_while_being_let_in_gives_its_place_back_and_is_no_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, path: str, headers: str
+) -> None:
+    async def scenario(relay: Relay) -> None:
+        entered = asyncio.Event()
+
+        async def admit(house: House, request: web.Request, model: str) -> doors.Visit:
+            entered.set()
+            while request.transport is not None:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+            return await let_in(house, request, model)
+
+        let_in = doors._admit
+        monkeypatch.setattr(doors, "_admit", admit)
+        _, writer = await asyncio.open_connection("127.0.0.1", relay.port)
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                     f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n{headers}\r\n"
+                     .encode())
+        async with asyncio.timeout(2):
+            await entered.wait()
+            assert relay.house.admission.sessions == 1
+            writer.transport.abort()
+            while relay.house.admission.sessions:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+
+    with_relay(tmp_path, scenario)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]

@@ -66,9 +66,11 @@ def with_line(scenario: Callable[[RawPeer, Ear], Awaitable[None]], **options: An
         async def door(request: web.Request) -> web.StreamResponse:
             socket = web.WebSocketResponse(compress=False, decode_text=False, max_msg_size=MAX_BYTES)
             await socket.prepare(request)
+            if options.get("too_late"):
+                await until(lambda: request.transport is None)
             ear = Ear(Line(socket))
             ears.put_nowait(ear)
-            if not options.get("late"):
+            if not (options.get("late") or options.get("too_late")):
                 ear.start()
             await asyncio.wait([ear.ended])
             return socket
@@ -82,7 +84,9 @@ def with_line(scenario: Callable[[RawPeer, Ear], Awaitable[None]], **options: An
         port = runner.addresses[0][1]
         try:
             async with raw_peer(port, "/", small=options.get("small", False)) as peer:
-                ear = await ears.get()
+                if options.get("too_late"):
+                    peer.reset()
+                ear = await asyncio.wait_for(ears.get(), 2)
                 await scenario(peer, ear)
                 ear.line.abort()
             await ear.code()
@@ -317,6 +321,18 @@ def test_end_before_the_start_is_told_at_the_start() -> None:
         assert await ear.code() == 1006
 
     with_line(scenario, late=True)
+
+
+def test_line_that_is_made_after_the_peer_hung_up_ends_with_1006_and_is_gone() -> None:
+    async def scenario(peer: RawPeer, ear: Ear) -> None:
+        ear.start()
+        assert await ear.code() == 1006
+        async with asyncio.timeout(1):
+            await ear.line.gone()
+        ear.line.write(b"to nobody")
+        assert ear.line.taken_bytes == 0
+
+    with_line(scenario, too_late=True)
 
 
 # --- silence and stuck peers
