@@ -9,7 +9,7 @@ import aiohttp
 from relay import limits
 from relay.dialects.base import Binary, ModelDialect
 from relay.errors import ModelError
-from relay.events import AudioAppended, Event, LegClosed
+from relay.events import AudioAppended, Event, LegClosed, SessionOpened
 from relay.net.line import Line
 from relay.net.outbox import MODEL_BOUNDS, Outbox
 from relay.net.parts import Sink
@@ -84,7 +84,7 @@ class SocketLeg:
         self._first_due: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Read from now on; a model that says nothing for limits.FIRST_EVENT_DEADLINE_S is given up."""
+        """Read from now on; a model that has not opened its session after limits.FIRST_EVENT_DEADLINE_S is given up."""
         self._first_due = asyncio.get_running_loop().call_later(limits.FIRST_EVENT_DEADLINE_S, self._line.abort)
         self._line.start(self._said, lambda code: self._sink(LegClosed("model", code)))
 
@@ -114,17 +114,17 @@ class SocketLeg:
     def close(self) -> None:
         """Release everything within limits.MODEL_GOODBYE_S. No event comes any more."""
         self._sink = _nobody
-        self._heard()
+        self._opened()
         self.outbox.close()
         self._line.close(1000, "", limits.MODEL_GOODBYE_S)
 
     def _said(self, frame: bytes, binary: bool) -> None:
-        if self._first_due is not None:
-            self._heard()
         for event in self._decode(frame, binary=binary):
+            if self._first_due is not None and type(event) is SessionOpened:
+                self._opened()
             self._sink(event)
 
-    def _heard(self) -> None:
+    def _opened(self) -> None:
         if self._first_due is not None:
             self._first_due.cancel()
             self._first_due = None

@@ -280,11 +280,14 @@ def test_caller_is_told_within_a_second_that_its_model_is_gone(tmp_path: Path, t
     with_relay(tmp_path, scenario, f'[providers.slow]\nbase_url = "http://127.0.0.1:{PORT}/v1"\n')
 
 
-def test_model_that_never_opens_its_session_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("frames", [(), ('{"type":"rate_limits.updated","rate_limits":[]}',)])
+def test_model_that_never_opens_its_session_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frames: tuple[str, ...]
+) -> None:
     monkeypatch.setattr(limits, "FIRST_EVENT_DEADLINE_S", 0.1)
 
     async def scenario(relay: Relay) -> None:
-        async with model(then="silence"), relay.openai("slow/any") as socket:
+        async with model(*frames, then="silence"), relay.openai("slow/any") as socket:
             assert await code_of(socket) == 1014
 
     with_relay(tmp_path, scenario, f'[providers.slow]\nbase_url = "http://127.0.0.1:{PORT}/v1"\n')
