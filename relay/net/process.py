@@ -33,6 +33,10 @@ log = logging.getLogger("relay.process")
 DRAINED, FAILED, MISCONFIGURED = 0, 1, 2
 """Exit codes."""
 
+INSIST = signal.SIGUSR1
+"""The parent's word to its workers that it was signalled again. Ctrl-C reaches a whole process group and systemd a
+whole control group, so a worker's second SIGTERM or SIGINT may be a copy of the first."""
+
 
 def serve_alone(config: Config, dev_key: str | None) -> int:
     """Serve in this process until a signal; returns the exit code.
@@ -136,6 +140,7 @@ class Supervisor:
                 self._stop(signal.Signals(number))
 
     def _stop(self, number: signal.Signals) -> None:
+        number = INSIST if self._stopping else number
         self._stopping = True
         for pid in self._workers:
             os.kill(pid, number)
@@ -207,17 +212,24 @@ async def _serve(
 ) -> int:
     loop = asyncio.get_running_loop()
     asked, insisted = asyncio.Event(), asyncio.Event()
+    asked_at = 0.0
 
     def stop() -> None:
-        (insisted if asked.is_set() else asked).set()
+        nonlocal asked_at
+        if not asked.is_set():
+            asked_at = loop.time()
+            asked.set()
+        elif lifeline is None or loop.time() - asked_at >= limits.SAME_SIGNAL_S:
+            insisted.set()
 
     def orphaned(pipe: int) -> None:
         loop.remove_reader(pipe)
         stop()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
+        loop.add_signal_handler(number, stop if lifeline is None else asked.set)
     if lifeline is not None:
+        loop.add_signal_handler(INSIST, insisted.set)
         loop.add_reader(lifeline, orphaned, lifeline)
     port = listener.getsockname()[1]
     async with open_house(config, port=port, dev_key=dev_key) as house, listening(house, listener, tls_of(config)):

@@ -23,10 +23,11 @@ MAIN = "from relay.cli.main import main; main()"
 class Program:
     """A relay in a process of its own."""
 
-    def __init__(self, folder: Path, *options: str, env: dict[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, *options: str, env: dict[str, str] | None = None, own_group: bool = False) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-c", MAIN, "serve", "--port", "0", "--data-dir", str(folder / "data"), *options],
-            stderr=subprocess.PIPE, text=True, env={**os.environ, "RELAY_DEV_KEY": KEY, **(env or {})})
+            stderr=subprocess.PIPE, text=True, env={**os.environ, "RELAY_DEV_KEY": KEY, **(env or {})},
+            start_new_session=own_group)
         self.lines: list[str] = []
 
     def ready(self) -> int:
@@ -54,8 +55,10 @@ class Program:
 
 
 @contextlib.contextmanager
-def program(folder: Path, *options: str, env: dict[str, str] | None = None) -> Iterator[Program]:
-    made = Program(folder, *options, env=env)
+def program(
+    folder: Path, *options: str, env: dict[str, str] | None = None, own_group: bool = False
+) -> Iterator[Program]:
+    made = Program(folder, *options, env=env, own_group=own_group)
     try:
         yield made
     finally:
@@ -109,6 +112,27 @@ def test_workers_share_a_port_and_one_that_dies_is_replaced(tmp_path: Path) -> N
             assert "session.created" in socket_.recv(5)
         relay.signal(signal.SIGTERM)
         assert relay.code() == 0
+
+
+def test_workers_drain_when_the_whole_process_group_is_signalled(tmp_path: Path) -> None:
+    with program(tmp_path, "--workers", "2", own_group=True) as relay, call(relay.ready()) as socket_:
+        assert "session.created" in socket_.recv(5)
+        os.killpg(relay.process.pid, signal.SIGTERM)
+        with pytest.raises(ConnectionClosedError):
+            list(socket_)
+        assert socket_.close_code == 1012
+        assert relay.code() == 0
+
+
+def test_second_signal_does_not_wait_for_workers_either(tmp_path: Path) -> None:
+    with program(tmp_path, "--workers", "2", own_group=True) as relay, call(relay.ready()) as socket_:
+        socket_.recv(5)
+        os.killpg(relay.process.pid, signal.SIGTERM)
+        time.sleep(0.05)
+        started = time.monotonic()
+        os.killpg(relay.process.pid, signal.SIGTERM)
+        assert relay.code() == 1
+        assert time.monotonic() - started < 5
 
 
 def test_workers_leave_when_their_parent_is_killed(tmp_path: Path) -> None:
