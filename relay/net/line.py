@@ -93,6 +93,8 @@ class Line(asyncio.Protocol):
 
     def pause(self, paused: bool) -> None:
         """Deliver nothing for a while; the kernel then slows the peer down."""
+        if self._paused and not paused:
+            self.heard_at = self._loop.time()  # whoever was not listened to was not silent
         self._paused = paused
         if not paused:
             self._deliver()
@@ -211,7 +213,10 @@ class Line(asyncio.Protocol):
 
     def beat(self, now: float) -> None:
         """Called every limits.TICK_S: ping a peer that is silent for limits.HEARTBEAT_S, give up on one that is for
-        half as long again. (A peer that does not *read* is found by `Outbox.look`: pings wait in the same buffer.)"""
+        half as long again; not while paused, since its answer would wait unread. (A peer that does not *read* is found
+        by `Outbox.look`: pings wait in the same buffer.)"""
+        if self._paused:
+            return
         silent_s = now - self.heard_at
         if silent_s >= limits.HEARTBEAT_S * 1.5:
             self.abort()

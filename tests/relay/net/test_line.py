@@ -349,6 +349,19 @@ def test_silent_peer_is_pinged_and_given_up_without_an_answer() -> None:
     with_line(scenario)
 
 
+def test_peer_that_is_not_listened_to_is_not_silent() -> None:
+    async def scenario(peer: RawPeer, ear: Ear) -> None:
+        before = ear.line.heard_at
+        ear.line.pause(True)
+        ear.line.beat(before + limits.HEARTBEAT_S * 1.5)
+        assert not ear.line.is_closing
+        await asyncio.sleep(0.005)
+        ear.line.pause(False)
+        assert ear.line.heard_at > before
+
+    with_line(scenario)
+
+
 def test_pong_counts_as_a_sign_of_life() -> None:
     async def scenario(peer: RawPeer, ear: Ear) -> None:
         before = ear.line.heard_at
