@@ -220,7 +220,8 @@ def table_of_turns(detectors: dict[str, Callable[[bytes], list[tuple[float, floa
     for name, detect in detectors.items():
         tallies = {snr_db: Tally() for snr_db in SNRS_DB}
         for at, clip in enumerate(clips):
-            print(f"\r{name}: {at + 1} of {len(clips)} clips", end="", file=sys.stderr, flush=True)
+            if sys.stderr.isatty():
+                print(f"\r{name}: {at + 1} of {len(clips)} clips", end="", file=sys.stderr, flush=True)
             tallies[clip.snr_db].add(clip, detect(clip.pcm))
         print("\r" + " " * 60 + "\r", end="", file=sys.stderr, flush=True)
         for snr_db, tally in tallies.items():
