@@ -28,7 +28,9 @@ class CallerLeg:
         self._line = Line(socket)
         self._said: Callable[[bytes, bool], None] = lambda frame, binary: None
         self._gone: asyncio.Future[int] = self._loop.create_future()
+        self._held = False
         self._resume: asyncio.TimerHandle | None = None
+        """Set while stalled."""
         self.pace = Pace(self._loop.time())
         self.outbox = Outbox(self._line, CALLER_BOUNDS, on_full)
 
@@ -45,6 +47,11 @@ class CallerLeg:
 
         self._line.start(deliver, self._ended, self._pinged)
         return await asyncio.shield(self._gone)
+
+    def hold(self, held: bool) -> None:
+        """Read nothing until told otherwise: the model does not keep up."""
+        self._held = held
+        self._listen()
 
     def look(self, now: float) -> CloseReason | None:
         """Called every limits.TICK_S: why the call must end because of this leg, if it must."""
@@ -84,5 +91,14 @@ class CallerLeg:
 
     def _stall(self, seconds: float) -> None:
         """Read nothing for a while, so that the kernel slows the caller down."""
-        self._line.pause(True)
-        self._resume = self._loop.call_later(seconds, self._line.pause, False)
+        if self._resume is not None:
+            self._resume.cancel()
+        self._resume = self._loop.call_later(seconds, self._stalled)
+        self._listen()
+
+    def _stalled(self) -> None:
+        self._resume = None
+        self._listen()
+
+    def _listen(self) -> None:
+        self._line.pause(self._held or self._resume is not None)

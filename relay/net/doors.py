@@ -15,7 +15,6 @@ from aiohttp import web
 
 from relay import limits
 from relay.core.cascade import Cascade
-from relay.core.plan import Plan
 from relay.dialects.ai_gateway import GatewayCaller
 from relay.dialects.base import CallerDialect
 from relay.dialects.openai_realtime import OpenAICaller, OpenAIModel
@@ -152,18 +151,20 @@ async def _converse(house: House, socket: web.WebSocketResponse[bool], visit: Vi
     call = Call(socket, dialect, plan, same, house.judge, house.tools, route.agent.tools if route.agent else ())
 
     async def connect(sink: Sink) -> ModelLeg:
-        return await _model_leg(house, route, plan, same, sink)
+        return await _model_leg(house, route, call, same, sink)
 
     await house.carry(call, grant, connect)
 
 
-async def _model_leg(house: House, route: Route, plan: Plan, same: bool, sink: Sink) -> ModelLeg:
+async def _model_leg(house: House, route: Route, call: Call, same: bool, sink: Sink) -> ModelLeg:
     """Reach the model; raises `ModelError`."""
+    plan = call.plan
     if route.target.leg == "cascade":
         cascade = Cascade(plan.session_id, plan.settings, LOCAL_INPUT, LOCAL_OUTPUT)
         return CascadeLeg(cascade, house.engines.session, sink)
     line = await dial(house.pool, route.target)
-    return SocketLeg(line, OpenAIModel(passthrough=plan.transparent), sink, same=same)
+    return SocketLeg(line, OpenAIModel(passthrough=plan.transparent), sink, same=same,
+                     on_full=call.model_full)
 
 
 async def _say_no(

@@ -27,6 +27,8 @@ class Waiting(NamedTuple):
     audio_ms: float
     """0: not audio."""
     response_id: str
+    since: float
+    """When it was queued, on the loop's clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +36,11 @@ class Bounds:
     """What may wait."""
 
     size_bytes: int
+    """`on_full` stalls the producer."""
     audio_ms: float
     sheds: bool
-    """At `audio_ms`: True: the oldest audio is dropped (a model's leg); False: `on_full` stalls the producer."""
+    """False: so much audio stalls the producer, too. True: audio that has *waited* for so long is dropped (a model's
+    leg): a clip that came at once is no staler for its length."""
 
 
 CALLER_BOUNDS = Bounds(limits.CALLER_OUTBOX_BYTES, limits.CALLER_OUTBOX_AUDIO_MS, sheds=False)
@@ -75,11 +79,9 @@ class Outbox:
             return
         if self._closed:
             return
-        self._queue.append(Waiting(payload, opcode, audio_ms, response_id))
+        self._queue.append(Waiting(payload, opcode, audio_ms, response_id, asyncio.get_running_loop().time()))
         self.waiting_bytes += len(payload)
         self.waiting_ms += audio_ms
-        if self._bounds.sheds:
-            self._shed()
         self._gauge()
         if self._draining is None:
             self._draining = spawn(self._drain(), name="outbox")
@@ -94,7 +96,10 @@ class Outbox:
         return before - self.waiting_ms
 
     def look(self, now: float) -> bool:
-        """Whether the peer has taken nothing for limits.WRITE_DEADLINE_S although something waits for it."""
+        """Called every limits.TICK_S: drop what is stale, and say whether the peer has taken nothing for
+        limits.WRITE_DEADLINE_S although something waits for it."""
+        if self._bounds.sheds:
+            self._shed(now - self._bounds.audio_ms / 1000)
         taken = self._line.taken_bytes
         if taken > self._taken_bytes or self._taken_at is None or self._line.is_idle:
             self._taken_bytes = taken
@@ -134,24 +139,13 @@ class Outbox:
         finally:
             self._draining = None
 
-    def _shed(self) -> None:
-        """Drop the oldest audio beyond the bound; control messages stay, in order."""
-        if self.waiting_ms <= self._bounds.audio_ms and self.waiting_bytes <= self._bounds.size_bytes:
-            return
-        excess_ms = self.waiting_ms - self._bounds.audio_ms
-        excess_bytes = self.waiting_bytes - self._bounds.size_bytes
-        before = self.waiting_ms
-
-        def stays(entry: Waiting) -> bool:
-            nonlocal excess_ms, excess_bytes
-            if not entry.audio_ms or (excess_ms <= 0 and excess_bytes <= 0):
-                return True
-            excess_ms -= entry.audio_ms
-            excess_bytes -= len(entry.payload)
-            return False
-
-        self._keep(stays)
-        self.dropped_ms += before - self.waiting_ms
+    def _shed(self, before: float) -> None:
+        """Drop the audio that was queued before; control messages stay, in order."""
+        if self._queue and self._queue[0].since < before:
+            waiting_ms = self.waiting_ms
+            self._keep(lambda entry: not entry.audio_ms or entry.since >= before)
+            self.dropped_ms += waiting_ms - self.waiting_ms
+            self._gauge()
 
     def _keep(self, stays: Callable[[Waiting], bool]) -> None:
         kept = [entry for entry in self._queue if stays(entry)]
@@ -163,10 +157,11 @@ class Outbox:
     def _gauge(self) -> None:
         """Tell the producer when the queue fills up and when it has emptied."""
         bounds = self._bounds
+        audio_ms = 0.0 if bounds.sheds else self.waiting_ms
         if not self.full:
-            if self.waiting_bytes >= bounds.size_bytes or self.waiting_ms >= bounds.audio_ms:
+            if self.waiting_bytes >= bounds.size_bytes or audio_ms >= bounds.audio_ms:
                 self.full = True
                 self._on_full(True)
-        elif self.waiting_bytes <= bounds.size_bytes / 2 and self.waiting_ms <= bounds.audio_ms / 2:
+        elif self.waiting_bytes <= bounds.size_bytes / 2 and audio_ms <= bounds.audio_ms / 2:
             self.full = False
             self._on_full(False)

@@ -277,6 +277,10 @@ class Call:
         if self._leg is not None:
             self._leg.audio_format = self.plan.model_input or settings.input_format
 
+    def model_full(self, full: bool) -> None:
+        """The model does not keep up with the caller (or does again): the caller is not read meanwhile."""
+        self._caller.hold(full)
+
     def _caller_full(self, full: bool) -> None:
         if self._leg is not None:
             self._leg.pause(full)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import aiohttp
 
@@ -70,9 +71,13 @@ class SocketLeg:
         dialect: what it speaks.
         sink: is given every event, and at the end one `LegClosed`.
         same: the caller speaks this dialect too: audio may pass as the bytes it came in.
+        on_full: told when the model does not keep up with what is sent to it, and when it does again.
     """
 
-    def __init__(self, line: Line, dialect: ModelDialect, sink: Sink, *, same: bool = False) -> None:
+    def __init__(
+        self, line: Line, dialect: ModelDialect, sink: Sink, *, same: bool = False,
+        on_full: Callable[[bool], None] = lambda full: None,
+    ) -> None:
         self.audio_format = AudioFormat()
         """What the model is sent, for the bound on how much may wait; the call follows it."""
         self._line = line
@@ -80,7 +85,7 @@ class SocketLeg:
         self._decode = dialect.decode
         self._sink = sink
         self._same = same
-        self.outbox = Outbox(line, MODEL_BOUNDS)
+        self.outbox = Outbox(line, MODEL_BOUNDS, on_full)
         self._first_due: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
@@ -108,7 +113,7 @@ class SocketLeg:
     def look(self, now: float) -> None:
         """End a leg whose model takes nothing any more, or has vanished."""
         self._line.beat(now)
-        if self.outbox.look(now) or self.outbox.overrun:
+        if self.outbox.look(now):
             self._line.abort()
 
     def close(self) -> None:

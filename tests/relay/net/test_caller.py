@@ -112,6 +112,19 @@ def test_stalled_caller_is_heard_again_after_its_time() -> None:
     with_caller(scenario, stall_s=0.05)
 
 
+def test_held_caller_is_not_heard_when_its_stall_is_over_but_when_it_is_let_go() -> None:
+    async def scenario(peer: RawPeer, leg: CallerLeg, said: list[bytes]) -> None:
+        leg.hold(True)
+        leg._stall(0.0)
+        await peer.say(b"a")
+        await asyncio.sleep(0.02)
+        assert said == []
+        leg.hold(False)
+        assert said == [b"a"]
+
+    with_caller(scenario)
+
+
 def test_flood_of_pings_is_slowed_down(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_MESSAGES_PER_S", 10)
 

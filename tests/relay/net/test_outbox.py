@@ -115,35 +115,69 @@ def test_stale_audio_for_a_model_is_dropped_oldest_first_and_counted() -> None:
         line = ScriptedLine(room_for=0)
         box = outbox(line, SHEDDING)
         box.send(b"commit")
-        for n in range(12):
+        now = asyncio.get_running_loop().time
+        start = now()
+        box.send(b"old", audio_ms=20)
+        while (later := now()) - start < 0.001:
+            pass
+        for n in range(2):
             box.send(b"%d" % n, audio_ms=20)
-        assert box.waiting_ms == 200
-        assert box.dropped_ms == 40
+        box.look(start + 0.2)  # nothing has waited for longer than the bound
+        assert box.dropped_ms == 0
+        box.look(later + 0.2 - 1e-6)
+        assert (box.dropped_ms, box.waiting_ms) == (20, 40)
         line.drain(100)
         await turns()
-        assert line.sent == [b"commit", *(b"%d" % n for n in range(2, 12))]
+        assert line.sent == [b"commit", b"0", b"1"]
+
+    run(scenario())
+
+
+def test_clip_that_comes_at_once_reaches_the_model_whole() -> None:
+    async def scenario() -> None:
+        told: list[bool] = []
+        line = ScriptedLine(room_for=1)
+        box = outbox(line, SHEDDING, told)
+        clip = [b"%d" % n for n in range(40)]
+        for chunk in clip:
+            box.send(chunk, audio_ms=1_000)
+        box.look(asyncio.get_running_loop().time())
+        line.drain(100)
+        await turns()
+        assert line.sent == clip
+        assert (box.dropped_ms, told) == (0, [])
+
+    run(scenario())
+
+
+def test_producer_for_a_model_is_stalled_by_bytes() -> None:
+    async def scenario() -> None:
+        told: list[bool] = []
+        line = ScriptedLine(room_for=0)
+        box = outbox(line, SHEDDING, told)
+        box.send(bytes(2_000))
+        box.send(bytes(2_000), audio_ms=20)
+        assert told == [True]
+        line.drain(2)
+        await turns()
+        assert told == [True, False]
+        assert len(line.sent) == 2
 
     run(scenario())
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 400)), max_size=60))
-def test_control_is_never_dropped_and_audio_never_exceeds_its_bounds(messages: list[tuple[bool, int]]) -> None:
+def test_control_is_never_dropped_and_stale_audio_always(messages: list[tuple[bool, int]]) -> None:
     async def scenario() -> None:
         line = ScriptedLine(room_for=0)
         box = outbox(line, SHEDDING)
-        control = []
         for n, (is_audio, size) in enumerate(messages):
-            payload = b"%d " % n + bytes(size)
-            box.send(payload, audio_ms=20.0 if is_audio else 0.0)
-            if not is_audio:
-                control.append(payload)
-            assert box.waiting_ms <= SHEDDING.audio_ms
-            assert box.waiting_bytes <= SHEDDING.size_bytes + sum(map(len, control))
+            box.send(b"%d " % n + bytes(size), audio_ms=20.0 if is_audio else 0.0)
+        box.look(asyncio.get_running_loop().time() + 1.0)
         line.drain(1_000)
         await turns()
-        assert [sent for sent in line.sent if sent in control] == control
         numbers = [int(sent.split(b" ")[0]) for sent in line.sent]
-        assert numbers == sorted(numbers)
+        assert numbers == [n for n, (is_audio, _) in enumerate(messages) if not is_audio]
 
     run(scenario())
 

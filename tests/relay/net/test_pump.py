@@ -162,6 +162,51 @@ def test_model_is_not_read_while_its_caller_does_not_keep_up(tmp_path: Path) -> 
     with_relay(tmp_path, scenario)
 
 
+def test_caller_is_not_read_while_its_model_does_not_keep_up(tmp_path: Path) -> None:
+    async def scenario(relay: Relay) -> None:
+        async with relay.openai("sim/any") as socket:
+            await said(socket, "session.created")
+            outbox = the_call(relay)._leg.outbox  # type: ignore[union-attr]
+            outbox._on_full(True)
+            await say(socket, "response.create")
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(socket.recv(), 0.05)
+            outbox._on_full(False)
+            await said(socket, "response.created")
+
+    with_relay(tmp_path, scenario)
+
+
+def test_items_larger_than_the_outbox_reach_a_model_that_takes_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "TICK_S", 0.01)
+
+    async def scenario(relay: Relay) -> None:
+        from websockets.asyncio.server import ServerConnection, serve
+
+        async def converse(socket: ServerConnection) -> None:
+            await socket.send(CREATED)
+            while len(taken) < 2:
+                await asyncio.sleep(0.1)  # ten looks of the relay
+                taken.append(len(await socket.recv()))
+
+        taken: list[int] = []
+        image = {"type": "input_image", "image_url": "data:image/png;base64," + "A" * 1_500_000}
+        async with (serve(converse, "127.0.0.1", PORT, compression=None, max_size=None, max_queue=1),
+                    relay.openai("slow/any") as socket):
+            await said(socket, "session.created")
+            for _ in range(2):
+                await say(socket, "conversation.item.create",
+                          item={"type": "message", "role": "user", "content": [image]})
+            async with asyncio.timeout(2):
+                while len(taken) < 2:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+        assert min(taken) > 1_500_000
+
+    with_relay(tmp_path, scenario, f'[providers.slow]\nbase_url = "http://127.0.0.1:{PORT}/v1"\n')
+
+
 # --- the caller says what it should not
 
 
