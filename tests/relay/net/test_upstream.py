@@ -7,6 +7,7 @@ import ssl
 import subprocess
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -14,9 +15,11 @@ from relay import limits
 from relay.dialects.openai_realtime import OpenAIModel
 from relay.errors import ModelError
 from relay.events import AudioAppended, Event, LegClosed, SessionOpened
+from relay.net.line import Line
 from relay.net.upstream import SocketLeg, client_session, dial, refusal
 from relay.providers.base import SecretHeaders, Target
 from tests.fakes.running_relay import free_port
+from tests.fakes.scripted_line import ScriptedLine
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -148,5 +151,33 @@ def test_closed_leg_is_silent_and_its_socket_goes() -> None:
             async with asyncio.timeout(1):
                 assert await gone == 1000
         assert len(events) == known
+
+    asyncio.run(scenario())
+
+
+class SlowLine(ScriptedLine):
+    """A socket that still takes bytes, slowly."""
+
+    aborted = False
+
+    def beat(self, now: float) -> None:
+        """Nobody is silent here."""
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+def test_leg_that_has_more_to_send_than_may_wait_stalls_the_caller_and_lives() -> None:
+    async def scenario() -> None:
+        line, told = SlowLine(room_for=0), list[bool]()
+        leg = SocketLeg(cast(Line, line), OpenAIModel(), lambda event: None, same=True, on_full=told.append)
+        for _ in range(2):
+            leg.send(AudioAppended("", raw=bytes(2 * limits.MODEL_OUTBOX_BYTES)))
+        leg.look(0.0)
+        assert (line.aborted, told) == (False, [True])
+        line.drain(2)
+        while len(told) < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        assert told == [True, False]
 
     asyncio.run(scenario())
