@@ -64,11 +64,11 @@ CALLER_OUTBOX_AUDIO_MS: Final = 60_000
 when the socket itself is stalled."""
 
 MODEL_OUTBOX_BYTES: Final = 512 * 1024
-"""What may wait for a model whose socket does not drain."""
+"""What may wait for a model whose socket does not drain, before its caller is no longer read."""
 
 MODEL_OUTBOX_AUDIO_MS: Final = 2_000
-"""Caller audio that may wait for a model; beyond it the oldest is dropped and counted, since stale speech is worse
-than a gap."""
+"""How long caller audio may wait for a model; what has waited longer is dropped and counted, since stale speech is
+worse than a gap."""
 
 SOCKET_BUFFER_BYTES: Final = 64 * 1024
 """Bytes left to the kernel and the event loop before frames wait in our own outbox, where they can still be

@@ -34,7 +34,8 @@ class Wishes:
         changes.pop("model", None)
         for name in ("input_format", "output_format"):
             form = changes.get(name)
-            if self._plan.transparent and form is not None and form.encoding == "pcm16" and form != PCM24:
+            given = self._plan.model_input if name == "input_format" else self._plan.model_output
+            if given is None and form is not None and form.encoding == "pcm16" and form != PCM24:
                 text = "This model takes PCM at 24,000 Hz or G.711."
                 context.fail("invalid_value", text, f"session.audio.{name.split('_')[0]}.format.rate", event.request_id)
                 return None

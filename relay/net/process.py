@@ -212,15 +212,9 @@ async def _serve(
 ) -> int:
     loop = asyncio.get_running_loop()
     asked, insisted = asyncio.Event(), asyncio.Event()
-    asked_at = 0.0
 
     def stop() -> None:
-        nonlocal asked_at
-        if not asked.is_set():
-            asked_at = loop.time()
-            asked.set()
-        elif lifeline is None or loop.time() - asked_at >= limits.SAME_SIGNAL_S:
-            insisted.set()
+        (insisted if asked.is_set() else asked).set()
 
     def orphaned(pipe: int) -> None:
         loop.remove_reader(pipe)

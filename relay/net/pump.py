@@ -67,8 +67,6 @@ class Call:
         self._caller = CallerLeg(socket, self._caller_full)
         self.outbox = self._caller.outbox
         self._judge, self._tools, self._agent_tools = judge, tools, agent_tools
-        self.withdrawn_ms = 0.0
-        """Audio that was taken back before it went to the caller."""
         self._leg: ModelLeg | None = None
         self._pace = self._caller.pace
         self._out_bytes_per_ms = plan.settings.output_format.bytes_per_second / 1000
@@ -256,7 +254,7 @@ class Call:
             self._leg.send(command.event)
 
     def _flush_caller(self, command: commands.FlushCaller) -> None:
-        self.withdrawn_ms += self.outbox.flush(command.response_id)
+        self.outbox.flush(command.response_id)
 
     def _ask_judge(self, command: commands.Judge) -> None:
         if self._judge is not None:

@@ -7,7 +7,7 @@ from relay import events as e
 from relay import limits
 from relay.core.turns import State
 from relay.errors import CloseReason
-from relay.nouns import AudioFormat, Item, Part, ResponseOptions, Settings, Tool, TurnDetection
+from relay.nouns import PCM24, AudioFormat, Item, Part, ResponseOptions, Settings, Tool, TurnDetection
 from tests.fakes.remote import MS_24K, Remote
 from tests.fakes.stage import Stage
 
@@ -198,7 +198,8 @@ def test_turn_detection_switched_off_in_mid_speech_ends_the_turn() -> None:
 
 
 def test_format_change_in_mid_speech_ends_the_turn() -> None:
-    play = Remote().speak().say(e.SettingsRequested({"input_format": AudioFormat("pcm16", 16_000)}))
+    play = Remote(model_input=PCM24).speak()
+    play.say(e.SettingsRequested({"input_format": AudioFormat("pcm16", 16_000)}))
     assert state(play) is State.LISTENING
 
 

@@ -178,7 +178,7 @@ def test_caller_is_not_read_while_its_model_does_not_keep_up(tmp_path: Path) -> 
     with_relay(tmp_path, scenario)
 
 
-def test_audio_that_is_taken_back_is_counted(tmp_path: Path) -> None:
+def test_audio_that_is_taken_back_does_not_wait_any_more(tmp_path: Path) -> None:
     async def scenario(relay: Relay) -> None:
         async with raw_peer(relay.port, "/v1/realtime?model=sim/any", AUTHORIZED, small=True) as peer:
             await peer.frame()
@@ -187,7 +187,7 @@ def test_audio_that_is_taken_back_is_counted(tmp_path: Path) -> None:
                 call.outbox.send(bytes(10_000))
             call.outbox.send(b"x", audio_ms=20.0, response_id="r")
             call._flush_caller(FlushCaller("r"))
-            assert call.withdrawn_ms == 20.0
+            assert call.outbox.waiting_ms == 0.0
             call.abort()
 
     with_relay(tmp_path, scenario)
