@@ -192,6 +192,9 @@ MAX_CLAUSE_CHARS: Final = 240
 MAX_ITEMS: Final = 2_000
 """Items of one conversation held in memory; older ones are dropped first."""
 
+MAX_CONVERSATION_BYTES: Final = 24 * 1024 * 1024
+"""Text and pictures of one conversation held in memory: one of the largest messages always fits, two do not."""
+
 MAX_ITEM_AUDIO_S: Final = 120.0
 """Caller audio kept per item for `conversation.item.retrieve`; only the newest KEPT_AUDIO_ITEMS keep it."""
 

@@ -22,6 +22,14 @@ class Entry:
     audio: bytearray = field(default_factory=bytearray)
     """Of a caller's turn: the samples, while it is among the newest."""
 
+    @property
+    def size_bytes(self) -> int:
+        """Roughly what the item takes without its audio."""
+        item = self.item
+        own = len(item.arguments or "") + len(item.output or "") + (len(str(item.extra)) if item.extra else 0)
+        parts = (len(part.text or "") + (len(str(part.extra)) if part.extra else 0) for part in item.content)
+        return own + sum(parts)
+
     def heard_text(self, heard_ms: float) -> str:
         """The words of which more than half was heard by a position."""
         heard = []
@@ -34,9 +42,12 @@ class Entry:
 
 
 class Conversation:
-    """An ordered list of items with ids; bounded by limits.MAX_ITEMS, the oldest go first."""
+    """An ordered list of items with ids; bounded in number and bytes by `limits`, the oldest go first."""
 
     def __init__(self) -> None:
+        self._bytes = 0
+        """What the items took when they were added."""
+        self._sizes: dict[str, int] = {}
         self._entries: dict[str, Entry] = {}
         self._order: list[str] = []
 
@@ -57,8 +68,12 @@ class Conversation:
         self._order.insert(index, entry.item.id)
         self._entries[entry.item.id] = entry
         previous = self._order[index - 1] if index else None
-        if len(self._order) > limits.MAX_ITEMS:
-            del self._entries[self._order.pop(0)]
+        self._sizes[entry.item.id] = entry.size_bytes
+        self._bytes += entry.size_bytes
+        while len(self._order) > limits.MAX_ITEMS or (
+            self._bytes > limits.MAX_CONVERSATION_BYTES and len(self._order) > 1
+        ):
+            self.remove(self._order[0])
         self._forget_audio()
         return previous
 
@@ -66,6 +81,7 @@ class Conversation:
         if self._entries.pop(item_id, None) is None:
             return False
         self._order.remove(item_id)
+        self._bytes -= self._sizes.pop(item_id)
         return True
 
     def items(self) -> tuple[Item, ...]:

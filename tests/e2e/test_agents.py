@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import websockets.sync.client
 from openai import OpenAI
+from websockets.typing import Subprotocol
 
 from tests.e2e.conftest import KEY, ROOT, Relay, running_relay
 
@@ -135,6 +137,19 @@ def test_tool_of_an_mcp_server_answers_and_is_shown_as_already_run(desk: Relay) 
     shown = [event.item for event in events if event.type == "conversation.item.done" and event.item.type == "mcp_call"]
     assert [(call.name, json.loads(call.arguments)["city"]) for call in shown] == [("get_weather", "Rome")]
     assert not [event for event in events if event.type == "response.function_call_arguments.done"]
+
+
+def test_agent_is_reached_through_the_ai_sdk_dialect_too(desk: Relay) -> None:
+    url = f"{desk.socket_url}/v4/ai/realtime-model?ai-model-id=agent%2Fdesk"
+    offered = [Subprotocol("ai-gateway-realtime.v1"), Subprotocol(f"ai-gateway-auth.{desk.key}")]
+    with websockets.sync.client.connect(url, subprotocols=offered) as socket:
+        socket.send(json.dumps({"type": "session-update", "config": {"instructions": "Be rude."}}))
+        events = []
+        while not events or events[-1]["type"] != "audio-transcript-done":
+            events.append(json.loads(socket.recv(timeout=10)))
+    assert events[0]["type"] == "session-created"
+    assert events[-1]["transcript"] == "Good day from the Hotel Canary."
+    assert [event["raw"]["param"] for event in events if event["type"] == "custom"] == ["instructions"]
 
 
 def test_unknown_agent_is_refused(desk: Relay) -> None:

@@ -38,6 +38,20 @@ def test_conversation_is_bounded_oldest_first() -> None:
     assert ids(talk)[0] == "3"
 
 
+def test_conversation_is_bounded_in_bytes_too_and_the_newest_item_always_fits() -> None:
+    talk = Conversation()
+    for name in "abc":
+        text = name * (limits.MAX_CONVERSATION_BYTES // 2 - 100)
+        talk.add(Entry(Item(name, "message", "user", content=(Part("input_text", text),))))
+    assert ids(talk) == ["b", "c"]
+    huge = "x" * (limits.MAX_CONVERSATION_BYTES + 1)
+    talk.add(Entry(Item("huge", "message", "user", content=(Part("input_text", huge),))))
+    assert ids(talk) == ["huge"]
+    talk.remove("huge")
+    talk.add(entry("small"))
+    assert ids(talk) == ["small"]
+
+
 def test_only_the_newest_turns_keep_their_audio() -> None:
     talk = Conversation()
     for n in range(limits.KEPT_AUDIO_ITEMS + 2):
