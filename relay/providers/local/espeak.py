@@ -56,7 +56,7 @@ _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes
 
 
 class Speaker:
-    """Utterances, one after the other. One per process: the library has one global state.
+    """Utterances, one after the other. The library has one global state: two speakers must not speak at once.
 
     Raises:
         OSError: the library or its data cannot be loaded.
@@ -75,7 +75,6 @@ class Speaker:
         )  # fmt: skip
         self._told: Callable[[bytes, list[tuple[int, float]]], None] = lambda pcm, starts: None
         self._callback = _Callback(self._synthesized)  # kept: the library does not
-        self._library.espeak_SetSynthCallback(self._callback)
 
     def speak(self, text: str, voice: str | None, speed: float, out: Callable[[bytes, Words], None]) -> None:
         """Say `text`; an unknown voice is the default one.
@@ -95,6 +94,7 @@ class Speaker:
 
         self._use(voice, speed)
         self._told = told
+        self._library.espeak_SetSynthCallback(self._callback)  # each time: another speaker may have set its own
         plain = text.replace("\0", " ").encode("utf-8", "replace") + b"\0"
         self._library.espeak_Synth(plain, len(plain), 0, _CHARACTER, 0, _UTF8 | _END_PAUSE, None, None)
         rest = held[1] + words.rest()

@@ -1,11 +1,13 @@
 """The synthesizer and the times of its words, with the real library."""
 
+import gc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.providers.local.espeak import CHUNK_MS, DEFAULT_VOICE, RATE_HZ, VOICES, TimedWords
+from relay.providers.local.espeak import CHUNK_MS, DEFAULT_VOICE, RATE_HZ, VOICES, Speaker, TimedWords
 from tests.fakes.spoken import _speaker
 
 
@@ -73,6 +75,14 @@ def test_times_never_run_backwards_whatever_positions_are_named(text, starts):
     found = words.reached(starts) + words.rest()
     assert "".join(word for word, _ in found) == text
     assert [start for _, start in found] == sorted(start for _, start in found)
+
+
+def test_speaker_still_speaks_after_another_one_of_the_process_is_gone():
+    other = Speaker()
+    other.speak("hello", None, 1.0, lambda pcm, words: None)
+    del other
+    gc.collect()
+    assert duration_ms(say("hello")) > 100
 
 
 def test_unnamed_word_begins_with_the_next_named_one():
