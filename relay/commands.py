@@ -7,7 +7,7 @@ Imports only `events`, `errors` and `nouns`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from relay.errors import CloseReason
@@ -136,11 +136,3 @@ class Drop(Command):
     """Stop the work with this reference (listening, thinking or speaking). No event of it is wanted any more."""
 
     ref: str
-
-
-@dataclass(frozen=True, slots=True)
-class Count(Command):
-    """One more of a named thing, for metrics. Labels come from fixed sets only."""
-
-    name: str
-    labels: Mapping[str, str] = field(default_factory=dict)

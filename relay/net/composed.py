@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from relay.commands import Command, Count, Emit
+from relay.commands import Command, Emit
 from relay.core.cascade import Cascade
 from relay.events import Event
 from relay.net.alarm import Alarm
@@ -71,7 +71,7 @@ class CascadeLeg:
         for command in commands:
             if isinstance(command, Emit):
                 self._sink(command.event)
-            elif not isinstance(command, Count) and not self._closed:
+            elif not self._closed:
                 self._engines.do(command)
         if not self._closed:
             self._alarm.set(self._cascade.deadline())

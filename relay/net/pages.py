@@ -12,11 +12,12 @@ from aiohttp import web
 
 from relay import __version__
 from relay.dialects.ai_gateway import model_entry
-from relay.errors import CallerError
+from relay.errors import CallerError, Unauthenticated
 from relay.net.house import HOUSE
 from relay.net.tasks import place, running
 from relay.routing import LOCAL_MODEL, catalogue
-from token_service.doors import Protocol, refusal
+from token_service.doors import Protocol, peer_of, refusal
+from token_service.policy import is_loopback
 
 log = logging.getLogger("relay.http")
 
@@ -76,6 +77,7 @@ async def readyz(request: web.Request) -> web.Response:
 async def models(request: web.Request) -> web.Response:
     """The catalogue in the shape of `GET /v1/models` of OpenAI; `created` is this relay's start, in Unix seconds."""
     house = request.app[HOUSE]
+    _check_key(request)
     return _json({"object": "list", "data": [
         {"id": offer.id, "object": "model", "created": house.started_at, "owned_by": offer.owner}
         for offer in catalogue(house.config)]})
@@ -83,9 +85,25 @@ async def models(request: web.Request) -> web.Response:
 
 async def gateway_config(request: web.Request) -> web.Response:
     """The catalogue of AI SDK gateway clients (ai-gateway.md 2.7), which know no chat models by voice."""
+    _check_key(request)
     return _json({"models": [
         model_entry(offer.id, offer.kind, offer.name, offer.description)
         for offer in catalogue(request.app[HOUSE].config) if offer.kind != "chat"]})
+
+
+def _check_key(request: web.Request) -> None:
+    """A key that is given must be good; none need be given on a relay that only this machine reaches.
+
+    Raises:
+        Unauthenticated: there is no good key.
+    """
+    house = request.app[HOUSE]
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    if not scheme and is_loopback(house.config.server.host) and is_loopback(peer_of(request)):
+        return
+    keys = house.authenticator.service.api_keys
+    if scheme.lower() != "bearer" or keys.check(key.strip(), peer_of(request)) is None:
+        raise Unauthenticated("The API key is missing or wrong.")
 
 
 async def playground_config(request: web.Request) -> web.Response:

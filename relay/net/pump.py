@@ -86,7 +86,6 @@ class Call:
             commands.RunTool: self._run_tool,
             commands.StopTool: self._stop_tool,
             commands.Close: lambda command: self.end(command.reason, command.detail),
-            commands.Count: lambda command: None,
         }
 
     # --- life

@@ -8,7 +8,7 @@ import pytest
 
 from relay import __version__
 from relay.net.pages import WEB, family_of
-from tests.fakes.running_relay import Relay, get, with_relay
+from tests.fakes.running_relay import KEY, Relay, get, with_relay
 
 
 def test_health_says_that_the_process_lives(tmp_path: Path) -> None:
@@ -109,3 +109,18 @@ def test_fault_of_ours_shows_no_detail(tmp_path: Path, caplog: pytest.LogCapture
     ("/v1/realtime/client_secrets", "openai")])
 def test_path_decides_in_whose_words_an_error_is(path: str, family: str) -> None:
     assert family_of(path) == family
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"), [("/v1/models", "invalid_api_key"), ("/v4/ai/config", "authentication_error")]
+)
+def test_catalogue_refuses_a_wrong_key_and_a_stranger_without_one(tmp_path: Path, path: str, kind: str) -> None:
+    async def scenario(relay: Relay) -> None:
+        for headers in ({"authorization": "Bearer wrong"}, {"x-forwarded-for": "203.0.113.7"}):
+            status, _, body = await get(relay, path, headers=headers)
+            assert status == 401
+            assert kind in (body["error"]["type"], body["error"]["code"])
+        status, _, _ = await get(relay, path, headers={"authorization": f"Bearer {KEY}"})
+        assert status == 200
+
+    with_relay(tmp_path, scenario)
